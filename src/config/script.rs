@@ -21,13 +21,15 @@ use super::{
 /// Runs the file and reports its settings; see `script/script.py`.
 pub const PROGRAM: &str = concat!(
     include_str!("script/script.py"),
-    include_str!("script/cfg.py")
+    include_str!("script/cfg.py"),
+    include_str!("script/ssl_context.py")
 );
 
 /// The same, with the code that calls the file's hooks.
 pub const HOOKS: &str = concat!(
     include_str!("script/script.py"),
     include_str!("script/cfg.py"),
+    include_str!("script/ssl_context.py"),
     include_str!("script/hooks.py"),
     include_str!("script/requests.py")
 );

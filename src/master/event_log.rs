@@ -124,7 +124,7 @@ impl EventLog {
                 slot = worker.slot.0,
                 generation = worker.generation.0,
                 pid = pid(worker),
-                "a signal of another process ends the worker, replacing it"
+                "worker ends without a request of the master (a hook, or a signal of another process: it logs which), replacing it"
             ),
             Report::Up { workers } => {
                 self.start_failure = None;

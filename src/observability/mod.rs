@@ -137,15 +137,27 @@ pub fn pending() -> Option<Arc<Output>> {
 
 /// A record of one of Python's loggers, as the error log writes its own. `level` is Python's number.
 pub fn log_from_python(level: i64, message: String, traceback: String) {
-    let level = match level {
+    let level = level_from_python(level);
+    if let Some(log) = LOG.get().filter(|log| log.wants(level)) {
+        log.put_down(level, &line::LogMessage::of_python(message, traceback));
+    }
+}
+
+/// Counts one that gunicorn's `Logger` gets, as that does, for statsd.
+pub fn count_from_python(level: i64, has_traceback: bool) {
+    let level = level_from_python(level);
+    if LOG.get().is_some_and(|log| log.wants(level)) {
+        statsd::message(level, has_traceback);
+    }
+}
+
+fn level_from_python(level: i64) -> LogLevel {
+    match level {
         ..20 => LogLevel::Debug,
         20..30 => LogLevel::Info,
         30..40 => LogLevel::Warning,
         40..50 => LogLevel::Error,
         50.. => LogLevel::Critical,
-    };
-    if let Some(log) = LOG.get().filter(|log| log.wants(level)) {
-        log.put_down(level, &line::LogMessage::of_python(message, traceback));
     }
 }
 

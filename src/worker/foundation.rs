@@ -64,6 +64,9 @@ impl Foundation {
         python::install_loggers(py, &scripts, settings).map_err(plain)?;
         python::configure_logging(py, &scripts, settings)
             .map_err(|e| describe_failure(py, &scripts, Phase::Settings, e))?;
+        if let Some(hooks) = &hooks {
+            hooks.warn(py).map_err(plain)?;
+        }
         Ok(Self {
             scripts,
             app: None,

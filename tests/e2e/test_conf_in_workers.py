@@ -193,3 +193,36 @@ def test_a_reload_runs_the_file_anew(conf, app):
     line = server.reload().string
     assert "rolled back" in line and "only where workers come from" in line, line
     assert ask(server)["env"] == "new"
+
+
+WHERE = """
+import json, os, sys
+def app(environ, start_response):
+    mask = os.umask(0)
+    os.umask(mask)
+    body = json.dumps({"cwd": os.getcwd(), "umask": mask, "path": [type(entry).__name__ for entry in sys.path]}).encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+
+@pytest.mark.parametrize("chdir", ["", "chdir = 'elsewhere'\n"], ids=["start", "chdir"])
+def test_the_mask_goes_on_in_the_workers_and_the_directory_does_not(launch, app, chdir):
+    for name in ("sub", "elsewhere"):
+        (app.path / name).mkdir()
+    app.write(WHERE)
+    app.write(WHERE, "elsewhere/app.py")
+    app.write(f"import os\nos.umask(0o27)\nos.chdir('sub')\n{chdir}", "gunicorn.conf.py")
+    server = launch("app:app")
+    server.wait_ready()
+    found = ask(server)
+    assert found["umask"] == 0o27
+    assert found["cwd"] == str(app.path / ("elsewhere" if chdir else ""))
+
+
+def test_the_path_of_workers_has_texts_alone(launch, app):
+    app.write(WHERE)
+    app.write("def post_fork(server, worker): pass\n", "gunicorn.conf.py")
+    server = launch("app:app")
+    server.wait_ready()
+    assert set(ask(server)["path"]) == {"str"}

@@ -340,3 +340,70 @@ def test_a_stop_fits_into_the_graceful_timeout_whatever_the_file_does(launch, ap
     line = server.log.wait(r"shutdown timed out: the on_exit hook, or the monitor, has not ended after_ms=(\d+)")
     assert int(line[1]) <= 2100
     eventually(lambda: not server.leftovers(), "no process is left")
+
+
+LOGGERS = """
+import logging
+error = logging.getLogger("gunicorn.error")
+
+class Masked(logging.Filter):
+    def filter(self, record):
+        record.msg = str(record.msg).replace("secret", "*****")
+        return "noise" not in record.msg
+
+def handler(name):
+    return logging.FileHandler(name)
+
+error.addFilter(Masked())
+error.addHandler(handler("module.log"))
+
+def on_starting(server):
+    server.log.error_log.addHandler(handler("starting.log"))
+    server.log.info("secret of on_starting")
+    server.log.info("noise")
+
+def when_ready(server):
+    server.log.warning("%s of when_ready", "truth")
+
+def post_fork(server, worker):
+    worker.log.error_log.addHandler(handler("forked.log"))
+    worker.log.warning("secret of post_fork")
+    worker.log.log(logging.ERROR, "noise")
+    worker.log.debug("detail")
+    try:
+        raise KeyError("lost")
+    except KeyError:
+        worker.log.exception("caught")
+"""
+
+
+def test_filters_and_handlers_of_gunicorns_logger_get_what_hooks_log(launch, app):
+    app.copy("hello.py")
+    app.write(LOGGERS, "gunicorn.conf.py")
+    server = launch("app:app")
+    server.wait_ready()
+    server.log.wait(r"\[INFO\] \*\*\*\*\* of on_starting")
+    server.log.wait(r"\[WARNING\] truth of when_ready")
+    server.log.wait(r"\[WARNING\] \*\*\*\*\* of post_fork")
+    server.log.wait(r"\[ERROR\] caught")
+    server.log.wait("KeyError: 'lost'")
+    assert not server.log.find("secret|noise|detail|<rgun")
+    assert len(server.log.find("of post_fork")) == 1
+    for name, lines in {"module": 4, "starting": 4, "forked": 2}.items():
+        text = (app.path / f"{name}.log").read_text()
+        own = [line for line in text.splitlines() if " of " in line or line == "caught"]
+        assert len(own) == lines and "***** of post_fork" in own, text
+        assert "KeyError: 'lost'" in text and "noise" not in text
+
+
+@pytest.mark.parametrize("hook", ["worker.alive = False", "worker.max_requests = 1"])
+def test_the_log_says_that_a_hook_ends_the_worker(launch, app, hook):
+    app.copy("hello.py")
+    name = "pre_request(worker, req)" if "alive" in hook else "post_worker_init(worker)"
+    app.write(f"def {name}: {hook}\n", "gunicorn.conf.py")
+    server = launch("app:app")
+    server.wait_ready()
+    assert server.get().status == 200
+    server.log.wait(r"a hook ends the worker \(worker.alive or worker.max_requests\), draining")
+    server.log.wait("worker ends without a request of the master")
+    assert not server.log.find("SIGTERM")

@@ -126,6 +126,7 @@ def test_workers_of_another_user_need_no_access_to_the_key(launch, app, authorit
 def test_what_an_ssl_context_hook_changes_is_honoured_or_refused(launch, app, authority):
     app.copy("hello.py")
     chain, key = authority.issue("server")
+    other = authority.issue("other")
 
     def start(*lines):
         app.write(
@@ -135,7 +136,8 @@ def test_what_an_ssl_context_hook_changes_is_honoured_or_refused(launch, app, au
         )
         return launch("app:app")
 
-    server = start("context.minimum_version = ssl.TLSVersion.TLSv1_3", "context.verify_mode = ssl.CERT_REQUIRED", "context.set_ciphers('ECDHE+AESGCM')")
+    own = f"context.load_cert_chain({str(chain)!r}, {str(key)!r})"
+    server = start(own, "context.minimum_version = ssl.TLSVersion.TLSv1_3", "context.verify_mode = ssl.CERT_REQUIRED", "context.set_ciphers('ECDHE+AESGCM')")
     server.wait_ready()
     with pytest.raises((ssl.SSLError, ConnectionError)):
         TlsClient.connect(server.port, authority.context(maximum_version=ssl.TLSVersion.TLSv1_2))
@@ -146,6 +148,10 @@ def test_what_an_ssl_context_hook_changes_is_honoured_or_refused(launch, app, au
         ("context.maximum_version = ssl.TLSVersion.TLSv1_2", "maximum_version is not supported"),
         ("context.sni_callback = lambda *arguments: None", "sni_callback is not supported"),
         ("context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)", "has to return the context"),
+        (f"context.load_cert_chain({str(other[0])!r}, {str(other[1])!r})", "load_cert_chain is not supported: set certfile"),
+        ("context.set_ecdh_curve('secp384r1')", "set_ecdh_curve is not supported"),
+        ("context.set_alpn_protocols(['h2'])", "set_alpn_protocols is not supported: it follows from http2"),
+        ("context.load_default_certs()", "load_default_certs is not supported: set ca_certs"),
     ):
         server = start(line)
         assert server.wait_exit() == 1

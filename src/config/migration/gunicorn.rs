@@ -92,7 +92,10 @@ pub const SETTINGS: [(&str, Like); 120] = [
     ),
     ("user", But("the workers' alone; the master keeps its own")),
     ("group", But("the workers' alone; the master keeps its own")),
-    ("umask", But("for unix sockets alone")),
+    (
+        "umask",
+        But("for unix sockets alone; `os.umask` in the file counts for the workers"),
+    ),
     ("initgroups", Same),
     ("tmp_upload_dir", Same),
     ("secure_scheme_headers", Same),
@@ -165,7 +168,7 @@ pub const SETTINGS: [(&str, Like); 120] = [
     (
         "ssl_context",
         But(
-            "called when the file names a `certfile`: verify mode, minimum version and ciphers of the context are used, any other change is an error",
+            "called when the file names a `certfile`: verify mode, minimum version and ciphers of the context are used, any other change (another certificate, curves, ALPN) is an error",
         ),
     ),
     (

@@ -6,31 +6,28 @@ that are forked from it. A part of the program that begins in `script.py`.
 
 
 class Log:
-    """`server.log`, `worker.log`: lines of the server's own log. Beside it, gunicorn's two loggers."""
+    """`server.log`, `worker.log`: gunicorn's logger of errors, with the level, the filters and the handlers that it has."""
 
-    def __init__(self, write):
-        self._write = write
+    LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+
+    def __init__(self, count):
+        self._count = count
         self.error_log = logging.getLogger("gunicorn.error")
         self.access_log = logging.getLogger("gunicorn.access")
 
     def log(self, level, message, *arguments, **options):
-        if not isinstance(level, str):
-            level = "critical" if level >= 50 else "error" if level >= 40 else "warning" if level >= 30 else "info" if level >= 20 else "debug"
-        text = str(message)
-        if arguments:
-            only = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], dict) and arguments[0] else arguments
-            try:
-                text = text % only
-            except (TypeError, ValueError, KeyError):
-                text = "%s %r" % (text, arguments)
-        error = options.get("exc_info")
-        trace = ""
+        if isinstance(level, str):
+            level = self.LEVELS.get(level.lower(), 20)
+        error = options.pop("exc_info", None)
         if error:
+            if isinstance(error, tuple):
+                error = error[1]
             if not isinstance(error, BaseException):
                 error = sys.exc_info()[1]
             if error is not None:
-                trace = _traceback(error)
-        self._write(level.lower(), text, trace)
+                options["exc_info"] = (type(error), error, _users_frames(error))
+        self._count(level, bool(options.get("exc_info")))
+        self.error_log.log(level, message, *arguments, **options)
 
     def debug(self, message, *arguments, **options):
         self.log("debug", message, *arguments, **options)
@@ -53,7 +50,7 @@ class Log:
         self.log("error", message, *arguments, **dict({"exc_info": True}, **options))
 
     def isEnabledFor(self, level):  # noqa: N802
-        return True
+        return self.error_log.isEnabledFor(level)
 
     def reopen_files(self):
         pass
@@ -173,23 +170,44 @@ def _hooks(names):
 # ---- In the mold
 
 
+def _enter(directory):
+    """Stays where it is if that directory is gone, or belongs to others."""
+    try:
+        os.chdir(directory)
+    except (OSError, TypeError):
+        pass
+
+
 class Arbiter:
     """The file, run once, and the hooks that gunicorn's master calls, in the order in which the master reports the events."""
 
-    def __init__(self, location, directory, cfg, master, write, load_app):
+    def __init__(self, location, directory, cfg, master, count, load_app):
         values = json.loads(cfg)
-        self.log = Log(write)
+        self.log = Log(count)
+        self.location = location
         self.server = Server(Config(values), self.log, master, values.get("workers", 1), load_app)
         self.next = None
         # So that the output of hooks appears as soon as it is printed.
         self.buffering = [(stream, stream.line_buffering) for stream in (sys.stdout, sys.stderr) if hasattr(stream, "reconfigure")]
         for stream, _ in self.buffering:
             stream.reconfigure(line_buffering=True)
-        self.names = load(location, directory, stay=True)[0]
+        # As with gunicorn, the file is run where the server was started, and workers are there, or in the directory of `chdir`,
+        # wherever the file goes.
+        inside = _directory()
+        _enter(directory)
+        try:
+            self.names = load(location, directory, stay=True)[0]
+        finally:
+            _enter(inside)
+        if inside is not None and inside not in sys.path:
+            sys.path.insert(0, inside)
         self.hooks = _hooks(self.names)
         self.response = _own_response(self.names.get("__name__"))
+
+    def warn(self):
+        """Once there are loggers: about changes of gunicorn that are not used."""
         for name in _changed(self.names):
-            self.log.warning("%s: it changes %s, which has no effect here", location.partition(":")[2], name)
+            self.log.warning("%s: it changes %s, which has no effect here", self.location.partition(":")[2], name)
 
     def call(self, name, *arguments):
         """Exceptions are logged."""
@@ -331,8 +349,8 @@ def _fields_of(response, status, headers, version):
 class InWorker:
     """The hooks of one worker, in the order of their calls."""
 
-    def __init__(self, arbiter, abort):
-        self._abort = abort
+    def __init__(self, arbiter, abort, leaves):
+        self._abort, self._leaves = abort, leaves
         self.server, self.worker, self.hooks = arbiter.server, arbiter.next, arbiter.hooks
         for stream, before in arbiter.buffering:
             stream.reconfigure(line_buffering=before)
@@ -357,6 +375,11 @@ class InWorker:
             self.call(name)
         except BaseException as error:
             self.server.log.log("warning", "exception in the hook %s: %s", name, _summary(error), exc_info=error)
+
+    def _leave(self):
+        # It tells the log who sends the signal.
+        self._leaves()
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def catch_abort(self):
         """Handles SIGABRT, which the master sends to a hung worker."""
@@ -385,7 +408,7 @@ class InWorker:
             # A worker of gunicorn's would leave its loop at once.
             self.worker._alive, self.worker.max_requests = True, 1
         # As if it had received SIGTERM: in-flight requests finish first.
-        self.worker._leave = lambda: os.kill(os.getpid(), signal.SIGTERM)
+        self.worker._leave = self._leave
         if self.response is not None and not is_asgi:
             app = _with_fields(app, self.response)
         if pre is None and post is None and self.worker.max_requests == self.most:

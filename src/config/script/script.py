@@ -54,7 +54,7 @@ def load(location, directory=None, stay=False):
     ran = sys.modules.get("__config__" if location.startswith("file:") else location[len("python:"):])
     if ran is not None and location in ("file:%s" % getattr(ran, "__file__", None), "python:%s" % ran.__name__):
         return vars(ran), _read_names(ran.__file__)
-    for entry in (directory, os.getcwd()):
+    for entry in (directory, _directory()):
         if entry is not None and entry not in sys.path:
             sys.path.insert(0, entry)
     with _StandIns(stay):
@@ -69,6 +69,14 @@ def load(location, directory=None, stay=False):
             sys.modules["__config__"] = module
             spec.loader.exec_module(module)
     return vars(module), _read_names(getattr(module, "__file__", None))
+
+
+def _directory():
+    """The working directory; None: it is gone."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
 
 
 def _read_names(path):
@@ -189,7 +197,7 @@ class _StandIns:
 
 def tell(request):
     """Everything in the file that affects the server, as plain data."""
-    environment, path, modules = dict(os.environ), list(sys.path), set(sys.modules)
+    environment, path, modules, directory = dict(os.environ), list(sys.path), set(sys.modules), _directory()
     names, read, known, theirs = {}, set(), set(request["settings"]), set(request["gunicorn"])
     location = request["location"]
     if location is not None:
@@ -244,54 +252,8 @@ def tell(request):
         "acts": location is not None and (bool(hooks) or "rgun.location" in (settings.get("logconfig_dict") or ()) or not environment.keys() <= after.keys() or _acts(names, modules)),
         "environment": {name: value for name, value in after.items() if environment.get(name) != value},
         "removed": [name for name in environment if name not in after],
-        "path": [entry for entry in sys.path if isinstance(entry, str) and entry not in path and entry != os.getcwd()],
+        "path": [entry for entry in sys.path if isinstance(entry, str) and entry not in path and entry != directory],
     }
-
-
-def _ssl_settings(hook, settings):
-    """The changes that the hook `ssl_context` makes to gunicorn's context, as settings. TLS is not done by Python here: a
-    change without a corresponding setting is an error."""
-    import ssl
-
-    values = {"keyfile": None, "ca_certs": None, "cert_reqs": 0, "ciphers": None, **settings}
-    first = {name: value[0] if isinstance(value, list) else value for name, value in values.items() if name in ("certfile", "keyfile")}
-    made = []
-
-    def default():
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=values["ca_certs"] or None)
-        context.load_cert_chain(first["certfile"], first["keyfile"] or None)
-        if values["cert_reqs"]:
-            context.verify_mode = ssl.VerifyMode(int(values["cert_reqs"]))
-        if values["ciphers"]:
-            context.set_ciphers(values["ciphers"])
-        made.append(context)
-        return context
-
-    context = hook(Config({**values, **first}), default)
-    if not any(context is one for one in made):
-        raise Wrong("ssl_context has to return the context that its second argument makes")
-    before = default()
-    changed = {}
-    if context.verify_mode != before.verify_mode:
-        changed["cert_reqs"] = str(int(context.verify_mode))
-    if [suite["name"] for suite in context.get_ciphers()] != [suite["name"] for suite in before.get_ciphers()]:
-        changed["ciphers"] = ":".join(suite["name"] for suite in context.get_ciphers())
-    if context.minimum_version == ssl.TLSVersion.TLSv1_3 or context.options & ssl.OP_NO_TLSv1_2:
-        changed["tls_min_version"] = "1.3"
-    if context.maximum_version not in (before.maximum_version, ssl.TLSVersion.TLSv1_3) or context.options & ssl.OP_NO_TLSv1_3:
-        raise Wrong("ssl_context: maximum_version is not supported: TLS 1.3 is always accepted")
-    # Options without effect here, or always on.
-    harmless = ssl.OP_ALL | ssl.OP_NO_SSLv2 | ssl.OP_NO_SSLv3 | ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1 | ssl.OP_NO_TLSv1_2 | ssl.OP_NO_COMPRESSION
-    for name in ("OP_NO_RENEGOTIATION", "OP_SINGLE_DH_USE", "OP_SINGLE_ECDH_USE", "OP_IGNORE_UNEXPECTED_EOF", "OP_ENABLE_MIDDLEBOX_COMPAT"):
-        harmless |= getattr(ssl, name, 0)
-    if (context.options ^ before.options) & ~harmless:
-        raise Wrong("ssl_context: options %s are not supported" % ssl.Options((context.options ^ before.options) & ~harmless))
-    for name in ("check_hostname", "verify_flags", "sni_callback", "keylog_filename", "num_tickets", "post_handshake_auth", "security_level"):
-        if getattr(context, name, None) != getattr(before, name, None):
-            raise Wrong("ssl_context: %s is not supported" % name)
-    if sorted(context.get_ca_certs(True)) != sorted(before.get_ca_certs(True)):
-        raise Wrong("ssl_context: load_verify_locations is not supported: set ca_certs")
-    return changed
 
 
 def _is_for_us(name, value, read):
@@ -337,7 +299,7 @@ def _is_passed_on(node):
 
 STDLIB = getattr(sys, "stdlib_module_names", frozenset())
 # Calls that change files or print or log, but change nothing in Python.
-ON_DISK = {"chmod", "close", "debug", "error", "info", "makedirs", "mkdir", "print", "remove", "rmtree", "touch", "umask", "unlink", "warning", "write", "write_text"}
+ON_DISK = {"chmod", "close", "debug", "error", "info", "makedirs", "mkdir", "print", "remove", "rmtree", "touch", "unlink", "warning", "write", "write_text"}
 # Calls without effects, that compute values.
 HARMLESS = {
     "abs", "bool", "cpu_count", "dict", "environ", "exists", "float", "format", "frozenset", "get", "getcwd", "getenv", "gethostname", "getLogger", "getpid",
@@ -512,12 +474,16 @@ def _logger_facts(found):
 # ---- The process that reports them
 
 
-def _traceback(error):
-    """The traceback of the user's code, without rgun's frames."""
+def _users_frames(error):
+    """The traceback from the user's code on, without rgun's frames."""
     tb = error.__traceback__
     while tb is not None and (tb.tb_frame.f_code.co_filename.startswith("<rgun") or "importlib" in tb.tb_frame.f_code.co_filename):
         tb = tb.tb_next
-    return "".join(traceback.format_exception(type(error), error, tb))
+    return tb
+
+
+def _traceback(error):
+    return "".join(traceback.format_exception(type(error), error, _users_frames(error)))
 
 
 def _summary(error):

@@ -75,14 +75,15 @@ fn python_values_are_what_would_be_typed() {
 
 #[test]
 fn a_class_made_of_uvicorns_brings_its_options() {
-    let settings = json!({"worker_class": {
+    let settings = json!({"accesslog": "-", "worker_class": {
         "class": "site.workers.Own",
         "ancestors": ["site.workers.Own", "uvicorn.workers.UvicornWorker", "builtins.object"],
         "overrides": ["notify"],
-        "options": {"loop": "asyncio", "http": "h11", "lifespan": "off", "timeout_keep_alive": 7, "ws": "none", "zzz": 1},
+        "options": {"loop": "asyncio", "http": "h11", "lifespan": "off", "timeout_keep_alive": 7, "ws": "none", "access_log": false, "zzz": 1},
     }});
     let script_answer = script_answer(&settings);
     let own = Layers::new(vec![script_answer.layer]);
+    assert_eq!(own.given("accesslog").last().unwrap().text, "");
     assert_eq!(
         own.given("worker_class")[0].text,
         "uvicorn.workers.UvicornWorker"

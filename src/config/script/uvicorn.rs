@@ -59,6 +59,14 @@ pub fn options(
                 None => continue,
             },
             "proxy_headers" if value == false => "forwarded_headers",
+            "access_log" if value == false => {
+                // uvicorn's loggers then get no request, whatever `accesslog` of the file says.
+                if let Some(access_log) = definition("accesslog") {
+                    let none = String::new();
+                    script_answer.layer.add(access_log, none, origin.clone());
+                }
+                continue;
+            }
             "access_log" | "proxy_headers" | "ws" | "interface" => continue,
             _ if MEANINGLESS.contains(&option.as_str()) => continue,
             _ => {

@@ -10,13 +10,14 @@ use pyo3::prelude::*;
 use pyo3::types::PyModule;
 
 use crate::config::{HOOKS, Settings};
-use crate::observability::CRITICAL;
+use crate::observability;
 
 /// Called when the worker is ordered to stop fast; set once, a worker has one interpreter.
 static INTERRUPT: OnceLock<Py<PyAny>> = OnceLock::new();
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// `worker_abort` was called, and the code in the main thread was ordered to exit.
 static ABORTED: AtomicBool = AtomicBool::new(false);
+static LEAVES: AtomicBool = AtomicBool::new(false);
 
 /// Calls `worker_int`, before anything is cancelled: the hook can still inspect what runs.
 pub fn tell_interrupt(py: Python<'_>) {
@@ -65,10 +66,11 @@ impl Hooks {
             "Arbiter",
             (
                 hooks.location.as_str(),
-                hooks.directory.as_path(),
+                // A path would be a `pathlib.Path`, which `sys.path` must not have.
+                hooks.directory.as_os_str(),
                 hooks.cfg.as_str(),
                 master,
-                wrap_pyfunction!(log, py)?,
+                wrap_pyfunction!(count, py)?,
                 load_app()?,
             ),
         )?;
@@ -87,6 +89,14 @@ impl Hooks {
         self.arbiter
             .call_method1(py, "start", (parsed(py, message)?,))
             .map(drop)
+    }
+
+    /// Once the loggers are set up: logs what the file changes without effect.
+    ///
+    /// # Errors
+    /// Python's.
+    pub fn warn(&self, py: Python<'_>) -> PyResult<()> {
+        self.arbiter.call_method0(py, "warn").map(drop)
     }
 
     /// The first `nworkers_changed`, before the app is loaded.
@@ -153,9 +163,10 @@ impl Hooks {
     /// Python's.
     pub fn in_worker(self, py: Python<'_>) -> PyResult<WorkerHooks> {
         let abort = wrap_pyfunction!(abort, py)?;
+        let leaves = wrap_pyfunction!(leaves, py)?;
         let object = self
             .program
-            .call_method1(py, "InWorker", (&self.arbiter, abort))?;
+            .call_method1(py, "InWorker", (&self.arbiter, abort, leaves))?;
         object.call_method0(py, "catch_abort")?;
         if self.interrupts {
             drop(INTERRUPT.set(object.clone_ref(py)));
@@ -227,20 +238,23 @@ fn abort() {
     ABORTED.store(true, SeqCst);
 }
 
+#[pyfunction]
+fn leaves() {
+    LEAVES.store(true, SeqCst);
+}
+
+/// Whether a hook has ended this worker, by `worker.alive` or `worker.max_requests`.
+pub fn is_ended_by_hook() -> bool {
+    LEAVES.load(SeqCst)
+}
+
 /// Whether this worker was aborted because it hung: it exits whatever its main thread does next.
 pub fn is_aborted() -> bool {
     ABORTED.load(SeqCst)
 }
 
-/// Writes a line of a hook to the server's log.
+/// Counts a message of a hook, which gunicorn's logger gets.
 #[pyfunction]
-fn log(level: &str, message: &str, traceback: Option<&str>) {
-    let traceback = traceback.filter(|text| !text.is_empty());
-    match level {
-        "debug" => tracing::debug!(traceback, "{message}"),
-        "info" => tracing::info!(traceback, "{message}"),
-        "warning" => tracing::warn!(traceback, "{message}"),
-        "critical" => tracing::error!(target: CRITICAL, traceback, "{message}"),
-        _ => tracing::error!(traceback, "{message}"),
-    }
+fn count(level: i64, has_traceback: bool) {
+    observability::count_from_python(level, has_traceback);
 }

@@ -34,7 +34,9 @@ pub use fork::{after_fork_child, after_fork_parent, before_fork};
 pub use forked::{ForkReturn, in_worker, leave_forked_child};
 pub use garbage::{CollectionTimes, FullCollections};
 pub use handlers::{Handlers, is_main_thread};
-pub use hooks::{Hooks, WorkerHooks, interrupt_is_heard, is_aborted, tell_interrupt};
+pub use hooks::{
+    Hooks, WorkerHooks, interrupt_is_heard, is_aborted, is_ended_by_hook, tell_interrupt,
+};
 pub use interpreter::{Interpreter, StartError, loaded_version};
 pub use leader::offer_leadership;
 pub use logging::{

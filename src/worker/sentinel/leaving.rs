@@ -7,6 +7,7 @@ use super::{Accepting, AfterDrain, MasterCommand, Watching};
 use crate::ipc::{DrainReason, FromWorker, ScoreboardState};
 use crate::sys::{self, Audience, wait_readable};
 use crate::worker::network::millis;
+use crate::worker::python;
 
 /// Maximum duration of a fast stop.
 const FAST_MS: u64 = 5_000;
@@ -78,7 +79,7 @@ impl Watching {
         drop(self.own.channel.send(&FromWorker::StoppedAccepting));
     }
 
-    /// Another process than the master has sent SIGTERM (or the kernel, since the master is gone). The listeners stay
+    /// Another process than the master has sent SIGTERM (or the kernel, since the master is gone), or a hook of this one. The listeners stay
     /// open as long as the master lives: it may be about to stop all workers, and then the connections in their
     /// queues are to be served.
     pub(super) fn leave(&mut self) {
@@ -90,7 +91,13 @@ impl Watching {
         if self.deadline.is_some() {
             return;
         }
-        tracing::info!("SIGTERM received, draining");
+        if python::is_ended_by_hook() {
+            tracing::info!(
+                "a hook ends the worker (worker.alive or worker.max_requests), draining"
+            );
+        } else {
+            tracing::info!("SIGTERM received, draining");
+        }
         self.own.net.begin_drain(DrainReason::Replaced);
         self.own.net.page.set_state(ScoreboardState::Draining);
         self.disarm(Accepting::No);
