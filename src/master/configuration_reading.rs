@@ -82,14 +82,14 @@ impl Shell<'_> {
                 settings.tls.clone_from(&first.tls);
             }
             let certificates = self.read_certificates(&settings).map_err(with_hint)?;
-            Ok((settings, certificates))
+            Ok((settings, certificates, fixed))
         });
-        let read = read.and_then(|(settings, certificates)| {
+        let read = read.and_then(|(settings, certificates, fixed)| {
             let listeners = self.choose_listeners(&settings).map_err(with_hint)?;
-            Ok((settings, certificates, listeners))
+            Ok((settings, certificates, fixed, listeners))
         });
         let result = match read {
-            Ok((settings, certificates, listeners)) => {
+            Ok((settings, certificates, fixed, listeners)) => {
                 // A name server that does not answer blocks neither the loop nor a boot.
                 if logs(&self.generations.logging, &settings) == Logs::ToOpen {
                     // Lookups of a reload that failed.
@@ -110,6 +110,7 @@ impl Shell<'_> {
                 let mut generation_config =
                     GenerationConfig::new(std::sync::Arc::new(settings), start);
                 generation_config.certificates = certificates;
+                generation_config.needs_restart = fixed;
                 generation_config.previews = previews;
                 generation_config.listeners = listeners;
                 self.generations

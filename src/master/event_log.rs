@@ -11,7 +11,7 @@ use super::failed_start::FailedStart;
 use super::molds::Molds;
 use super::scaling::log_scaling;
 use super::supervisor::{
-    BootFailure, Exit, Generation, ReforkFailure, Report, Retry, Slot, StopMode, Who,
+    BootFailure, Evidence, Exit, Generation, ReforkFailure, Report, Retry, Slot, StopMode, Who,
 };
 use super::workers::{WorkerFailure, Workers};
 
@@ -23,6 +23,8 @@ pub struct EventLog {
     pub config_error: Misconfigured,
     /// Why the last reload failed, unless a later one succeeded or an operator went back.
     pub last_reload_failure: Option<String>,
+    /// Of the canary that was judged last.
+    verdict: Option<(Generation, Evidence)>,
     /// The first boot has failed: its reason must be the last line.
     start_failed: bool,
     /// Why the most recent boot has failed, while the server was not up.

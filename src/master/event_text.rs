@@ -4,8 +4,8 @@ use std::fmt::{self, Write};
 use std::time::Duration;
 
 use super::supervisor::{
-    BootFailure, BootPhase, CoreDump, Evidence, Exit, Helper, KeptProcesses, KillReason,
-    ReforkFailure, Regression, Retirement, Retry,
+    BootFailure, BootPhase, CoreDump, Evidence, EvidenceSummary, Exit, Helper, KeptProcesses,
+    KillReason, ReforkFailure, Regression, Retirement, Retry,
 };
 
 use crate::ipc::{InFlight, Phase};
@@ -42,6 +42,18 @@ pub fn worse(evidence: &Evidence) -> String {
             new.p95, new.requests, old.p95, old.requests
         ),
     }
+}
+
+/// What was compared.
+pub fn comparison(evidence: &Evidence) -> String {
+    let numbers = |of: &EvidenceSummary| {
+        format!(
+            "{} requests, {} answers with 5xx, {} exceptions, p95 {:?}",
+            of.requests, of.errors, of.exceptions, of.p95
+        )
+    };
+    let (new, old) = (numbers(&evidence.new), numbers(&evidence.old));
+    format!("{new}; the other generation: {old}")
 }
 
 pub fn kill_reason(why: KillReason) -> &'static str {

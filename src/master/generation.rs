@@ -22,6 +22,8 @@ pub struct GenerationConfig {
     /// `None`: it does not use TLS.
     pub certificates: Option<Certificates>,
     pub listeners: ListenerSet,
+    /// What its settings change without effect, as the user names it.
+    pub needs_restart: Vec<&'static str>,
     /// Where its workers pass connections to each other; `None`: they do not.
     pub transfers: Option<Arc<TransferChannel>>,
     /// Where they pass connections to the workers of a generation that is held, and back; `None`: they do not.
@@ -48,6 +50,7 @@ impl GenerationConfig {
             settings,
             certificates: None,
             listeners: ListenerSet::default(),
+            needs_restart: Vec::new(),
         }
     }
 

@@ -17,6 +17,7 @@ use super::configuration::{Asking, Configuration};
 use super::control::{Control, StackRequests, WaitingClients};
 use super::daemon::Announcement;
 use super::event_log::EventLog;
+use super::event_text::ExitText;
 use super::generation::{GenerationConfig, plan};
 use super::helper_init::HelperInit;
 use super::host::Host;
@@ -330,7 +331,7 @@ impl<'a> Shell<'a> {
     pub(super) fn child_ended(&mut self, pid: Pid, ended: process::ProcessExit) {
         let Some(incarnation) = self.fleet.workers.with_pid(pid) else {
             if !self.reap_helper(pid, ended) {
-                tracing::debug!(%pid, ?ended, "orphan reaped");
+                tracing::debug!(%pid, ended = %ExitText(exit(ended)), "orphan reaped");
             }
             return;
         };

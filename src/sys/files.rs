@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,13 @@ pub fn may_append(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => may_write(&directory_of(path)),
         Err(error) => Err(error),
     }
+}
+
+/// The name by which a file was opened, as the kernel knows it now; for a message.
+#[must_use]
+pub fn name_of(file: &File) -> String {
+    std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
+        .map_or_else(|_| "unknown".to_owned(), |path| path.display().to_string())
 }
 
 /// Opens a file to read, without waiting for the writer of a FIFO: the caller checks the type of what was opened.

@@ -51,7 +51,7 @@ pub use descriptor_limit::{raise_descriptor_limit, restore_descriptor_limit};
 pub use document::Document;
 pub use error::{Error, Result};
 pub use files::{
-    directory_of, may_append, may_write, open_at_once, temporary_directory, unnamed_file,
+    directory_of, may_append, may_write, name_of, open_at_once, temporary_directory, unnamed_file,
 };
 pub use forked::{is_forked_child, watch_forks};
 pub use identity::{Identity, Supplementary, effective_user};

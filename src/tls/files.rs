@@ -11,6 +11,8 @@ use crate::sys::open_at_once;
 /// A chain with hundreds of certificates is a mistake, and what a worker gets is kept in memory.
 const LONGEST: u64 = 1 << 20;
 
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// All files of one configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Material {
@@ -165,6 +167,10 @@ fn read(path: &Path) -> Result<FileContent> {
         .take(LONGEST + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
+    // Editors of other systems put it in front, where it hides the first line.
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
+    }
     if bytes.is_empty() {
         return Err(problem("is empty".to_owned(), "name a file in PEM format"));
     }

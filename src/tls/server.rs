@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use ring::digest;
 use rustls::crypto::{CryptoProvider, ring as provider};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SigningKey};
@@ -167,7 +167,10 @@ fn chain(content: &FileContent) -> Result<Chain> {
             Ok(der) => der,
             Err(error) => {
                 return problem(
-                    format!("certificate {number} is not valid PEM: {error}"),
+                    format!(
+                        "certificate {number} is not valid PEM: {}",
+                        in_words(&error)
+                    ),
                     "get the file again; it may have been cut or edited",
                 );
             }
@@ -197,6 +200,23 @@ fn chain(content: &FileContent) -> Result<Chain> {
         "name a file in PEM format, with lines of BEGIN CERTIFICATE"
     };
     problem("contains no certificate".to_owned(), hint)
+}
+
+/// The bytes in it as text.
+fn in_words(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { end_marker } => {
+            let label = String::from_utf8_lossy(end_marker);
+            format!("the line -----END {label}----- is missing")
+        }
+        pem::Error::IllegalSectionStart { line } => {
+            format!(
+                "the line {} does not begin a section",
+                String::from_utf8_lossy(line).trim_end()
+            )
+        }
+        other => other.to_string(),
+    }
 }
 
 fn contains(bytes: &[u8], text: &str) -> bool {
@@ -234,7 +254,7 @@ fn key(pair: &PemPair, provider: &CryptoProvider) -> Result<Arc<dyn SigningKey>>
     }
     let der = PrivateKeyDer::from_pem_slice(&content.bytes).map_err(|error| {
         problem(
-            format!("the private key is not valid PEM: {error}"),
+            format!("the private key is not valid PEM: {}", in_words(&error)),
             "get the file again; it may have been cut or edited",
         )
     })?;

@@ -78,6 +78,18 @@ fn refused(chain: &Path, key: Option<&Path>) -> (String, String) {
 }
 
 #[test]
+fn a_byte_order_mark_in_front_is_skipped() {
+    let place = tempfile::tempdir().unwrap();
+    let marked = |name: &str| {
+        let path = place.path().join(name);
+        std::fs::write(&path, format!("\u{feff}{}", text(name))).unwrap();
+        path
+    };
+    let files = pair(marked("ecdsa.pem"), marked("ecdsa.key"));
+    assert_eq!(loaded(&settings(vec![files])).summaries.len(), 1);
+}
+
+#[test]
 fn every_kind_of_unusable_file() {
     let (ecdsa, key) = (fixture("ecdsa.pem"), fixture("ecdsa.key"));
     let place = tempfile::tempdir().unwrap();
@@ -116,7 +128,7 @@ fn every_kind_of_unusable_file() {
             &cut,
             Some(&key),
             "cut.pem",
-            "certificate 1 is not valid PEM: ",
+            "certificate 1 is not valid PEM: the line -----END CERTIFICATE----- is missing",
         ),
         (
             &not_x509,

@@ -73,6 +73,8 @@ def test_status_shows_every_worker_and_what_it_does(control, app):
         table = control("status").stdout
         assert re.search(r"serving .* GET /slow \(", table) and "\x1b" not in table
         assert "the server has not become idle within 0.2 s" in control("wait-idle", "--timeout", 0.2, code=1).stderr
+        # It ends once the request in flight has its response.
+        assert "the reload goes on in the server: it did not end within 0.01 s" in control("reload", "--timeout", 0.01, code=1).stderr
         (app.path / "open").touch()
         assert client.response().status == 200
     eventually(lambda: sum(worker["requests"] for worker in control.status()["workers"]) == 1, "the request is counted")

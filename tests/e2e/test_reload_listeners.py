@@ -175,7 +175,7 @@ def test_a_version_that_does_not_boot_leaves_no_address_behind(app, deploy):
         load.flows(20)
     load.assert_nothing_failed()
     assert len(deploy.listeners()) == 1
-    deploy.server.log.wait("no longer listening", count=2)
+    deploy.server.log.wait("no longer listening address=(http://127|unix:)", count=2)
     eventually(lambda: len(processes.descriptors(deploy.server.master)) <= before, "no descriptor is left over")
 
 
@@ -300,5 +300,12 @@ def test_what_a_reload_does_not_change_is_named(deploy):
     said = deploy.deploy("new", ONE, more="backlog = 7\n")
     assert "generation 2 serves; only a restart applies --backlog" in said
     assert "--backlog" in deploy.server.log.wait("changed settings that only a restart applies.*").string
+
+
+def test_a_certificate_for_a_server_without_one_is_named(deploy, authority):
+    deploy.start(ONE)
+    chain, key = authority.issue("server")
+    said = deploy.deploy("new", ONE, more=f'certfile = "{chain}"\nkeyfile = "{key}"\n')
+    assert "generation 2 serves; only a restart applies --certfile (where there was none)" in said
     deploy.server.signal(signal.SIGTERM)
     assert deploy.server.wait_exit() == 0

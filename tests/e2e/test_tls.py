@@ -160,7 +160,14 @@ def test_old_versions_are_refused_with_the_reason(serve, pair):
     server = serve("tls.py", *files(pair), "--tls-min-version", "1.3")
     done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{server.port}", "-tls1_2"], input=b"", capture_output=True, timeout=30)
     assert done.returncode != 0 and b"protocol version" in done.stderr
-    server.log.wait('reason="TLS version not supported"')
+    server.log.wait('reason="client does not offer TLS 1.3"')
+
+
+def test_clients_that_are_older_than_what_is_supported_are_named(serve, pair):
+    server = serve("tls.py", *files(pair))
+    words = ["openssl", "s_client", "-connect", f"127.0.0.1:{server.port}", "-tls1", "-cipher", "DEFAULT@SECLEVEL=0"]
+    assert subprocess.run(words, input=b"", capture_output=True, timeout=30).returncode != 0
+    server.log.wait('reason="client offers only TLS 1.1 or older"')
 
 
 def test_renegotiation_does_no_harm(serve, pair, authority):

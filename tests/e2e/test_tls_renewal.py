@@ -56,7 +56,7 @@ def test_a_rename_and_a_write_in_place(serve, authority, live):
         file.write_bytes(source.read_bytes())
     renewed(server, authority, old)
     assert server.ready_pids() == pids
-    assert server.log.find(r"certificate loaded.*name=localhost.*cause=Watch")
+    assert server.log.find(r"certificate loaded.*name=localhost.*cause=.the files have changed")
 
 
 def test_the_links_of_certbot(serve, authority, live, tmp_path):

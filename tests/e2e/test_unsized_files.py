@@ -153,7 +153,7 @@ def test_a_file_that_shrinks_while_it_is_sent(server, app):
         os.truncate(path, 1_000_000)
         with pytest.raises((Cut, ConnectionResetError)):
             client.read(SIZE)
-    server.log.wait("file became shorter while it was sent")
+    server.log.wait(rf"file became shorter while it was sent .*file={path}")
     path.write_bytes(b"x" * SIZE)
     with Http2Client.cleartext(server.port, opens_windows=False) as client:
         stream = client.begin(f"/?path={path}")

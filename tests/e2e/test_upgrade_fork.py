@@ -103,7 +103,7 @@ def test_the_second_one_ends_and_nothing_has_changed(app, masters, tmp_path):
         eventually(lambda: {b"old", b"new"} <= set(fresh.bodies()), "both versions answer")
         mark = server.log.mark()
         os.kill(second, signal.SIGTERM)
-        server.log.wait(f"second master has ended second_pid={second}", after=mark)
+        server.log.wait(rf"\[INFO\] second master has ended second_pid={second} exit=.code 0", after=mark)
         seen = fresh.bodies()[b"new"]
         fresh.flows(50)
         kept.flows(50)
@@ -131,7 +131,7 @@ def test_a_second_master_that_does_not_come_up(app, masters):
     both = masters()
     app.write(IMPORT_ERROR)
     assert "second master started: pid " in both.ctl("upgrade")
-    both.server.log.wait(r"second master has ended .*3")
+    both.server.log.wait(r"\[WARNING\] second master has ended .*exit=.code 3")
     assert both.server.get().text == "old" and not both.second_file.exists()
     assert over_unix(both.path) == "old"
 

@@ -51,6 +51,26 @@ impl Limit {
     }
 }
 
+/// What it means that the answer does not come in time. To some requests it comes at the end of what they have begun, which goes
+/// on without the client.
+fn absent(request: &ControlRequest) -> &'static str {
+    match request {
+        ControlRequest::WaitReady => "the server has not become ready",
+        ControlRequest::WaitIdle => "the server has not become idle",
+        ControlRequest::Reload => "the reload goes on in the server: it did not end",
+        ControlRequest::Upgrade { .. } => "the upgrade goes on in the server: it did not end",
+        ControlRequest::Stage { .. }
+        | ControlRequest::Promote
+        | ControlRequest::Discard
+        | ControlRequest::Canary { .. }
+        | ControlRequest::Rollback => "the rollout goes on in the server: there was no outcome",
+        ControlRequest::RestartWorker { .. } | ControlRequest::Restart { .. } => {
+            "the restart goes on in the server: it did not end"
+        }
+        _ => "no answer from the server",
+    }
+}
+
 pub struct Link {
     stream: UnixStream,
     server: ServerProcess,
@@ -93,13 +113,7 @@ impl Link {
         line.push('\n');
         // If the server rejected the connection before this write, its reason can still be read.
         drop(self.stream.write_all(line.as_bytes()));
-        // To these a server answers once it is so.
-        let absent = match request {
-            ControlRequest::WaitReady => "the server has not become ready",
-            ControlRequest::WaitIdle => "the server has not become idle",
-            _ => "no answer from the server",
-        };
-        let answer = self.line(absent)?;
+        let answer = self.line(absent(request))?;
         serde_json::from_slice(&answer)
             .map_err(|error| CtlFailure::new(format!("invalid response from the server: {error}")))
     }

@@ -344,6 +344,23 @@ fn an_empty_value_switches_an_optional_setting_off() {
 }
 
 #[test]
+fn an_option_with_an_empty_certificate_is_no_server_without_tls() {
+    for (name, option) in [
+        ("certfile", "--certfile"),
+        ("keyfile", "--keyfile"),
+        ("ca_certs", "--ca-certs"),
+    ] {
+        assert_eq!(
+            message(&[(name, "")]),
+            format!("{option}: `` names no file")
+        );
+    }
+    let file = Origin::Python("gunicorn.conf.py".into());
+    let settings = typed_from(file, &[("certfile", ""), ("keyfile", "")]).unwrap();
+    assert_eq!(settings.tls, None);
+}
+
+#[test]
 fn the_loop_of_an_h11_worker_is_asyncio_unless_one_is_named() {
     let class = ("worker_class", "uvicorn.workers.UvicornH11Worker");
     assert_eq!(typed(&[class]).unwrap().event_loop, EventLoop::Asyncio);

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::{Typed, understand};
 use crate::config::value::{self, InvalidValue, ParsedValue};
 use crate::config::{
-    Bind, CertificateFiles, ClientCertificates, Error, Http2, PlainHttp, ProcessEnvironment,
-    Protection, RedirectPort, TlsSettings, WatchCertificates, definition,
+    Bind, CertificateFiles, ClientCertificates, Error, Http2, Origin, PlainHttp,
+    ProcessEnvironment, Protection, RedirectPort, TlsSettings, WatchCertificates, definition,
 };
 
 /// `base`: where relative paths start. `None`: no certificate is named.
@@ -17,6 +17,9 @@ pub(super) fn tls(
     http2: Http2,
 ) -> Result<Option<TlsSettings>, Error> {
     let file = |text: &str| file(text, base, process_environment);
+    for name in ["certfile", "keyfile", "ca_certs"] {
+        refuse_empty(typed, name)?;
+    }
     let present = |name| -> Result<Vec<PathBuf>, Error> {
         let files = typed.list(name, |text| match text {
             "" => Ok(None),
@@ -153,6 +156,21 @@ pub(super) fn check_binds(
         complaint(typed, "bind", "speaks TLS and there is no certificate")
             .hinted("name one with --certfile FILE --keyfile FILE"),
     )
+}
+
+/// A variable that is not set, in an option or in another variable, would make a server without TLS. Files may list every setting,
+/// with empty values.
+fn refuse_empty(typed: &Typed<'_>, name: &'static str) -> Result<(), Error> {
+    let given = typed.layers.given(name);
+    let is_typed = |origin: &Origin| origin.is_option() || matches!(origin, Origin::Variable(_));
+    match given
+        .iter()
+        .find(|one| one.text.is_empty() && is_typed(&one.origin))
+    {
+        None => Ok(()),
+        Some(_) => Err(complaint(typed, name, "names no file")
+            .hinted("leave the option, or the variable, out for none")),
+    }
 }
 
 /// `credential:NAME` is a file that systemd has put there (systemd.exec(5), LoadCredential=).

@@ -1,5 +1,6 @@
 //! Loads the certificates at a start and an upgrade, and replaces them in all workers when their files have changed.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -27,6 +28,15 @@ enum RenewalCause {
     /// The files have changed.
     Watch,
     Command,
+}
+
+impl fmt::Display for RenewalCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Watch => "the files have changed",
+            Self::Command => "rgun ctl reload-certificates",
+        })
+    }
 }
 
 /// The certificates for a server without a master, if it uses TLS. They are not replaced when their files change.
@@ -316,7 +326,7 @@ impl Shell<'_> {
                     name,
                     file,
                     expires = expiry_date,
-                    ?cause,
+                    %cause,
                     "certificate loaded"
                 );
             }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::protocol::{ControlRequest, ControlResponse, ControlStopMode as Mode};
 use crate::config::LogLevel;
 use crate::ipc::{ToMold, ToWorker};
-use crate::master::generation::fixed_at_start;
 use crate::master::shell::Shell;
 use crate::master::supervisor::{
     Answer, Bounds, Command, Event, Generation, Portion, ReloadFailure, RolloutRefusal, Slot,
@@ -171,6 +170,11 @@ impl Shell<'_> {
             self.reporting
                 .event_log
                 .reload_failure(why, &self.fleet.workers, &self.molds);
+        // Nothing goes on.
+        let outcome = match why {
+            ReloadFailure::Abandoned => "abandoned",
+            _ => outcome,
+        };
         ControlResponse {
             generation: Some(generation.0),
             traceback,
@@ -180,10 +184,8 @@ impl Shell<'_> {
 
     /// The settings of that generation that a reload does not apply, as the end of a sentence.
     fn needs_restart(&self, generation: Generation) -> String {
-        let first = &self.generations.first;
         let config = self.generations.generation_configs.get(&generation);
-        let fixed = config.map(|config| fixed_at_start(first, &config.settings));
-        match fixed.as_deref() {
+        match config.map(|config| config.needs_restart.as_slice()) {
             None | Some([]) => String::new(),
             Some(names) => format!("; only a restart applies {}", names.join(", ")),
         }
@@ -194,7 +196,8 @@ impl Shell<'_> {
             Answer::Reloaded { generation } => ControlResponse {
                 generation: Some(generation.0),
                 ..ControlResponse::done(format!(
-                    "reloaded: generation {generation} serves{}",
+                    "reloaded: generation {generation} serves{}{}",
+                    self.reporting.event_log.verdict_of(*generation),
                     self.needs_restart(*generation)
                 ))
             },
@@ -215,7 +218,8 @@ impl Shell<'_> {
                 ControlResponse {
                     generation: Some(generation.0),
                     ..ControlResponse::done(format!(
-                        "staged: generation {generation} is ready, {workers} workers{preview}"
+                        "staged: generation {generation} is ready, {workers} workers{preview}{}",
+                        self.needs_restart(*generation)
                     ))
                 }
             }
@@ -233,7 +237,8 @@ impl Shell<'_> {
             } => ControlResponse {
                 generation: Some(generation.0),
                 ..ControlResponse::done(format!(
-                    "canary: generation {generation} serves in {slots} of {of} slots"
+                    "canary: generation {generation} serves in {slots} of {of} slots{}",
+                    self.needs_restart(*generation)
                 ))
             },
             Answer::TakenBack {

@@ -1,9 +1,11 @@
 //! The lines of reloads, stages, canaries and rollbacks.
 
 use super::{EventLog, Repeated, mold_failure};
-use crate::master::event_text::{ExitText, finding, kept as kept_words, mebibytes, ms, worse};
+use crate::master::event_text::{
+    ExitText, comparison, finding, kept as kept_words, mebibytes, ms, worse,
+};
 use crate::master::molds::Molds;
-use crate::master::supervisor::{ReloadFailure, Report, RolloutKind};
+use crate::master::supervisor::{Generation, ReloadFailure, Report, RolloutKind};
 use crate::master::workers::Workers;
 
 impl EventLog {
@@ -119,20 +121,23 @@ impl EventLog {
             Report::CanaryVerdict {
                 generation,
                 evidence,
-            } => tracing::info!(
-                event = "canary_verdict",
-                generation = generation.0,
-                verdict = finding(evidence.finding),
-                requests = evidence.new.requests,
-                errors = evidence.new.errors,
-                exceptions = evidence.new.exceptions,
-                p95_ms = ms(evidence.new.p95),
-                old_requests = evidence.old.requests,
-                old_errors = evidence.old.errors,
-                old_exceptions = evidence.old.exceptions,
-                old_p95_ms = ms(evidence.old.p95),
-                "canary verdict"
-            ),
+            } => {
+                self.verdict = Some((*generation, *evidence));
+                tracing::info!(
+                    event = "canary_verdict",
+                    generation = generation.0,
+                    verdict = finding(evidence.finding),
+                    requests = evidence.new.requests,
+                    errors = evidence.new.errors,
+                    exceptions = evidence.new.exceptions,
+                    p95_ms = ms(evidence.new.p95),
+                    old_requests = evidence.old.requests,
+                    old_errors = evidence.old.errors,
+                    old_exceptions = evidence.old.exceptions,
+                    old_p95_ms = ms(evidence.old.p95),
+                    "canary verdict"
+                );
+            }
             Report::TakingBack { generation, why } => {
                 let (reason, traceback) = self.reload_failure(why, workers, molds);
                 tracing::warn!(
@@ -225,6 +230,16 @@ impl EventLog {
         }
     }
 
+    /// The numbers by which that generation was promoted, as the end of a sentence; empty: it was not a canary that was judged.
+    pub fn verdict_of(&self, generation: Generation) -> String {
+        match &self.verdict {
+            Some((judged, evidence)) if *judged == generation => {
+                format!("; the canary was not worse: {}", comparison(evidence))
+            }
+            _ => String::new(),
+        }
+    }
+
     /// Why a rollout failed, and the app's traceback.
     pub fn reload_failure(
         &mut self,
@@ -262,7 +277,7 @@ impl EventLog {
                 None,
             ),
             ReloadFailure::Overtaken => ("the files have changed again".to_owned(), None),
-            ReloadFailure::Discarded => ("discarded by an operator".to_owned(), None),
+            ReloadFailure::Discarded => ("requested by an operator".to_owned(), None),
             ReloadFailure::Worse(evidence) => (worse(evidence), None),
             ReloadFailure::TooFewRequests { requests, wanted } => (
                 format!("the canary has answered {requests} requests in its time, not {wanted}"),

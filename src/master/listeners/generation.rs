@@ -60,7 +60,13 @@ impl Shell<'_> {
             .filter(|(generation, _)| self.supervisor.may_accept(**generation))
             .map(|(_, config)| &config.listeners)
             .collect();
-        for address in listeners.keep_only(|number| wanted.iter().any(|set| set.has(number))) {
+        let configs = self.generations.generation_configs.values();
+        let known: Vec<_> = configs
+            .map(|config| &config.listeners)
+            .chain([&self.listening.shown])
+            .collect();
+        let is_wanted = |number| wanted.iter().any(|set| set.has(number));
+        for address in listeners.keep_only(is_wanted, &known) {
             tracing::info!(address, "no longer listening");
         }
     }

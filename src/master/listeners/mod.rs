@@ -334,15 +334,26 @@ impl ServerListeners {
         })
     }
 
-    /// Closes those that are not wanted; the addresses.
-    pub fn keep_only(&mut self, wanted: impl Fn(ListenerNumber) -> bool) -> Vec<String> {
+    /// Closes those that are not wanted; the addresses, as in one of the sets that had them.
+    pub fn keep_only(
+        &mut self,
+        wanted: impl Fn(ListenerNumber) -> bool,
+        sets: &[&ListenerSet],
+    ) -> Vec<String> {
         let numbers = self.open.keys().copied();
         let unwanted: Vec<_> = numbers.filter(|number| !wanted(*number)).collect();
         let mut closed = Vec::new();
         for number in unwanted {
             let open = self.open.get(&number).into_iter();
             let listeners = open.flat_map(|open| &open.binds.listeners);
-            closed.extend(listeners.map(|listener| listener.address.to_string()));
+            let member = sets.iter().copied().find_map(|set| {
+                let member = set.members().find(|member| member.number == number)?;
+                Some((set, member))
+            });
+            closed.extend(listeners.map(|Listener { address, .. }| {
+                let protection = member.map(|(set, member)| set.protection(member, address));
+                protection.map_or_else(|| address.to_string(), |it| it.shown(address))
+            }));
             self.close_one(number);
         }
         closed

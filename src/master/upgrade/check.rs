@@ -182,12 +182,35 @@ fn as_it_will_be(launch: &Launch) -> Command {
     command
 }
 
-/// Behind a colon; empty where it said nothing.
+/// Behind a colon, in one line; empty where it said nothing.
 fn last_words(said: &str) -> String {
-    let said = said.trim();
+    let lines = said.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !is_excerpt(line));
+    let said = lines.collect::<Vec<_>>().join("; ");
     let start = said.char_indices().rev().nth(LONGEST).map_or(0, |it| it.0);
     match said.get(start..).unwrap_or_default() {
         "" => String::new(),
         words => format!(": {words}"),
+    }
+}
+
+/// `3 | wokers = 2`, and what underlines it: the message before names the line.
+fn is_excerpt(line: &str) -> bool {
+    let rest = line.trim_start_matches(|c: char| c.is_ascii_digit());
+    rest.trim_start().starts_with('|')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_program_said_is_one_line() {
+        let said = "error: rgun.toml:2: there is no setting `wokers`\n  |\n2 | wokers = 2\n  | ^^^^^^\nhint: did you mean `workers`?\n";
+        let expected =
+            ": error: rgun.toml:2: there is no setting `wokers`; hint: did you mean `workers`?";
+        assert_eq!(last_words(said), expected);
+        assert_eq!(last_words(" \n"), "");
+        assert_eq!(last_words(&"x".repeat(2 * LONGEST)).len(), LONGEST + 3);
     }
 }

@@ -58,7 +58,7 @@ impl FirstMaster {
         close_inherited(&descriptors);
         listeners.share();
         let set = listeners.follow(settings, settings)?;
-        listeners.keep_only(|number| set.has(number));
+        listeners.keep_only(|number| set.has(number), &[]);
         Ok((listeners, set))
     }
 }

@@ -14,11 +14,13 @@ use crate::config::UpgradeMode;
 use crate::master::commands::PRIVATE;
 use crate::master::control::protocol::ControlResponse;
 use crate::master::descriptors::KeptDescriptors;
+use crate::master::event_text::ExitText;
 use crate::master::launch::Launch;
 use crate::master::names;
 use crate::master::service::ServiceNotifier;
 use crate::master::shell::Shell;
 use crate::master::supervisor::{NotNow, ServiceState, Token};
+use crate::master::workers::exit as ended;
 use crate::sys::command::start_beside;
 use crate::sys::process::{ProcessExit, is_alive};
 use crate::sys::{MemFile, Pid, set_title};
@@ -133,7 +135,16 @@ impl Shell<'_> {
         }
         self.upgrade.other = OtherMaster::None;
         self.listening.listeners.keep_alone();
-        tracing::warn!(second_pid = pid.as_raw(), ?exit, "second master has ended");
+        let (second_pid, how) = (pid.as_raw(), ExitText(ended(exit)));
+        match exit {
+            // As it was told to: the upgrade is taken back.
+            ProcessExit::Code(0) => {
+                tracing::info!(second_pid, exit = %how, "second master has ended")
+            }
+            ProcessExit::Code(_) | ProcessExit::Signal { .. } => {
+                tracing::warn!(second_pid, exit = %how, "second master has ended");
+            }
+        }
         true
     }
 

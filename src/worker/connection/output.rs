@@ -157,7 +157,11 @@ impl Conn {
             }
             match part.send(&mut s.transport, share) {
                 Ok(0) => {
-                    tracing::error!(missing = part.left, "file became shorter while it was sent");
+                    tracing::error!(
+                        file = part.name(),
+                        missing = part.left,
+                        "file became shorter while it was sent"
+                    );
                     self.give_up_part(s);
                     return;
                 }

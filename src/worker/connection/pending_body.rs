@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use crate::sys::name_of;
 use crate::worker::spool::SpoolFile;
 use crate::worker::transport::{Follows, Transport};
 
@@ -56,6 +57,15 @@ impl PendingBody {
             left: 0,
             behind: BytesMut::new(),
             next: None,
+        }
+    }
+
+    /// Of the file, for a message. `None`: there is none.
+    pub fn name(&self) -> Option<String> {
+        match &self.source {
+            BodySource::File { file, .. } => Some(name_of(file)),
+            BodySource::Spool { file, .. } => Some(name_of(file.file())),
+            BodySource::Block(_) => None,
         }
     }
 

@@ -387,11 +387,20 @@ fn reason(error: &Error) -> &'static str {
             PeerIncompatible::NoSignatureSchemesInCommon
             | PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon,
         ) => "no signature scheme in common",
+        // Only TLS 1.2 has brought the extension, and every client of it sends it.
         Error::PeerIncompatible(
             PeerIncompatible::Tls12NotOffered
-            | PeerIncompatible::Tls12NotOfferedOrEnabled
-            | PeerIncompatible::SupportedVersionsExtensionRequired,
-        ) => "TLS version not supported",
+            | PeerIncompatible::SignatureAlgorithmsExtensionRequired,
+        ) => "client offers only TLS 1.1 or older",
+        Error::PeerIncompatible(PeerIncompatible::SupportedVersionsExtensionRequired) => {
+            "client does not offer TLS 1.3"
+        }
+        Error::PeerIncompatible(PeerIncompatible::Tls12NotOfferedOrEnabled) => {
+            "client offers no TLS version that is allowed"
+        }
+        Error::PeerIncompatible(PeerIncompatible::NamedGroupsExtensionRequired) => {
+            "client names no key exchange group"
+        }
         Error::PeerIncompatible(_) => "client lacks a required TLS feature",
         Error::PeerMisbehaved(_)
         | Error::InappropriateMessage { .. }
