@@ -12,7 +12,7 @@ mod transferring;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -60,11 +60,16 @@ impl Sentinel {
         epoll.add(self.picked.as_fd(), WatchMode::Readable, PICKED)?;
         let signal_notes = SignalNotes::open()?;
         epoll.add(signal_notes.as_fd(), WatchMode::Readable, SIGNALS)?;
-        sys::with_signals_blocked(|| {
+        let (begun, begins) = mpsc::channel::<()>();
+        let thread = sys::with_signals_blocked(|| {
             std::thread::Builder::new()
                 .name("rgun-sentinel".into())
                 .stack_size(256 * 1024)
                 .spawn(move || {
+                    if let Err(error) = sys::process::continue_without_parent() {
+                        tracing::debug!(%error, "a stopped worker would outlive its master");
+                    }
+                    drop(begun);
                     Watching {
                         own: self,
                         epoll,
@@ -85,7 +90,11 @@ impl Sentinel {
                     }
                     .run()
                 })
-        })?
+        })?;
+        // Before any code of the app: from here on a master that is killed ends this worker also while it is stopped.
+        // An error is what it waits for: the thread has dropped its end.
+        let _ = begins.recv();
+        thread
     }
 }
 
@@ -120,9 +129,6 @@ struct Watching {
 
 impl Watching {
     fn run(mut self) -> Sentinel {
-        if let Err(error) = sys::process::continue_without_parent() {
-            tracing::debug!(%error, "a stopped worker would outlive its master");
-        }
         while !self.own.commands.is_finished() {
             let now = sys::monotonic_ms();
             if self.deadline.is_some_and(|deadline| now >= deadline) {
