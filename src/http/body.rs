@@ -207,7 +207,7 @@ impl Chunked {
 }
 
 /// Fields that would have changed how the message was read, had they come in time (RFC 9110 §6.5.1).
-pub(super) fn is_forbidden_trailer(name: &[u8]) -> bool {
+pub fn is_forbidden_trailer(name: &[u8]) -> bool {
     const FORBIDDEN: [&[u8]; 7] = [
         b"content-length",
         b"transfer-encoding",

@@ -30,8 +30,8 @@ pub struct Connection {
     reader: HeadReader,
     pub(super) receiving: Receiving,
     input_ended: bool,
-    /// A stream was reset: its end is not that of the request.
-    input_cut: bool,
+    /// Why the end of a stream is not that of the request: it was reset, for example.
+    input_fault: Option<InputFault>,
     /// The client waits for `100 Continue` and no byte of the body has come.
     pub(super) expect_pending: bool,
     /// How much of an unread body may still be discarded, once its response is complete.
@@ -42,6 +42,22 @@ pub struct Connection {
     pub(super) responder: Responder,
     /// An interim response, or another that does not share the buffer of the final one.
     pub(super) interim: Vec<u8>,
+}
+
+/// Why the request of a stream does not get whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputFault {
+    Truncated,
+    BadTrailer,
+}
+
+impl From<InputFault> for Refusal {
+    fn from(fault: InputFault) -> Self {
+        match fault {
+            InputFault::Truncated => Self::TruncatedBody,
+            InputFault::BadTrailer => Self::BadTrailer,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -72,7 +88,7 @@ impl Connection {
             reader: HeadReader::default(),
             receiving: Receiving::Head,
             input_ended: false,
-            input_cut: false,
+            input_fault: None,
             expect_pending: false,
             discard_left: None,
             enlarged: false,
@@ -123,10 +139,10 @@ impl Connection {
         self.input_ended = true;
     }
 
-    /// It was cut off: as `input_ended`, where that is not the proper end of a body.
-    pub fn input_cut(&mut self) {
+    /// As `input_ended`, where that is not the proper end of a body.
+    pub fn input_failed(&mut self, fault: InputFault) {
         self.input_ended = true;
-        self.input_cut = true;
+        self.input_fault = Some(fault);
     }
 
     /// The next event. While the app does not take the body, do not poll: what is buffered stays so.
@@ -206,7 +222,8 @@ impl Connection {
                 Some(HttpEvent::EndOfBody)
             }
             Ok(BodyPiece::NeedInput) if self.input_ended => {
-                Some(self.refused(Refusal::TruncatedBody))
+                let fault = self.input_fault.unwrap_or(InputFault::Truncated);
+                Some(self.refused(fault.into()))
             }
             Ok(BodyPiece::NeedInput) => Some(HttpEvent::NeedInput),
             Err(refusal) => Some(self.refused(refusal)),
@@ -214,7 +231,8 @@ impl Connection {
     }
 
     fn ends_with_input(&self) -> bool {
-        matches!(self.receiving, Receiving::Body(BodyReader::Stream { .. })) && !self.input_cut
+        matches!(self.receiving, Receiving::Body(BodyReader::Stream { .. }))
+            && self.input_fault.is_none()
     }
 
     fn read_body(&mut self) -> Result<BodyPiece, Refusal> {

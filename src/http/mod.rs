@@ -24,7 +24,8 @@ mod status;
 mod target;
 
 pub use authority::is_host;
-pub use connection::{Connection, DISCARD_LIMIT};
+pub use body::is_forbidden_trailer;
+pub use connection::{Connection, DISCARD_LIMIT, InputFault};
 pub use date::{Date, imf_fixdate};
 pub use error::ResponseError;
 pub use event::{BodyEnd, HttpEvent, RawTransmit, ResponseState, Transmit};

@@ -15,6 +15,7 @@ mod session;
 mod tests;
 
 pub use preface::{Preface, preface};
+pub use request::may_be_trailers;
 pub use resets::Resets;
 pub use response::{Http2ResponseHead, response_head, trailers};
 pub use session::{Arrived, Http2Limits, SEND_BUFFER, Session, SessionStep};

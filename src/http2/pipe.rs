@@ -41,8 +41,9 @@ impl Pipe {
         }
     }
 
-    pub fn end(&self) {
-        self.0.lock().ended = true;
+    /// False: it had ended.
+    pub fn end(&self) -> bool {
+        !std::mem::replace(&mut self.0.lock().ended, true)
     }
 
     /// How much h2 may write until `take`, and how much more if it does not read on otherwise.

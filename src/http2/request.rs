@@ -2,7 +2,9 @@
 
 use bytes::{BufMut, BytesMut};
 use h2::ext::Protocol;
-use http_types::{Method, Request, header};
+use http_types::{HeaderMap, Method, Request, header};
+
+use crate::http::is_forbidden_trailer;
 
 /// The key of RFC 6455's example: the accept value for it is not sent.
 const KEY: &[u8] = b"dGhlIHNhbXBsZSBub25jZQ==";
@@ -74,6 +76,11 @@ pub fn head<T>(request: &Request<T>) -> Option<(BytesMut, StreamPurpose)> {
     }
     out.put_slice(b"\r\n");
     Some((out, purpose))
+}
+
+/// Whether a request may have these behind its content. h2 has left out pseudo-header fields.
+pub fn may_be_trailers(fields: &HeaderMap) -> bool {
+    !(fields.keys()).any(|name| is_forbidden_trailer(name.as_str().as_bytes()))
 }
 
 /// Whether both name the same entity: in whatever case, and with or without the scheme's port (RFC 9110 §4.2.3).

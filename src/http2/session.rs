@@ -142,9 +142,9 @@ impl Session {
         self.budget.is_within_head()
     }
 
-    /// The client sends no more.
-    pub fn input_ended(&mut self) {
-        self.pipe.end();
+    /// The client sends no more, and all streams end: to be followed by `next`. False: this was said before, or there is more to write.
+    pub fn end_input(&mut self) -> bool {
+        !self.pipe.is_full() && self.pipe.end()
     }
 
     /// How much may be written until `take_output`, and how much more if input cannot be processed otherwise.

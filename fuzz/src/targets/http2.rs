@@ -76,7 +76,7 @@ fn converse<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> Requests {
         session.admit(0);
         is_over |= go_on(&mut session, is_over, &mut kept);
     }
-    session.input_ended();
+    session.end_input();
     go_on(&mut session, is_over, &mut kept);
     for arrived in kept {
         let twice = requests.insert(arrived.number, arrived.head.to_vec());

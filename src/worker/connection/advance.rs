@@ -8,7 +8,7 @@ use super::output::ConnectionOutput;
 use super::state::{
     CloseKind, ConnectionMode, ConnectionState, DISCARD_LIMIT, HIGH_WATER, Opening,
 };
-use crate::http::{HttpEvent, Refusal, RequestHead, ResponseState};
+use crate::http::{HttpEvent, InputFault, Refusal, RequestHead, ResponseState};
 use crate::proxy::Disagreement;
 use crate::worker::ledger::Outcome;
 use crate::worker::transport::ReadResult;
@@ -268,12 +268,17 @@ impl Conn {
                 self.net.page.received(count as u64);
                 true
             }
+            ReadResult::Refused(fault) => {
+                s.read_ended = true;
+                s.http.input_failed(fault);
+                true
+            }
             ReadResult::Nothing => false,
             ReadResult::Failed => {
                 self.report_tls_failure(s);
                 s.write_closed = true;
                 s.read_ended = true;
-                s.http.input_cut();
+                s.http.input_failed(InputFault::Truncated);
                 true
             }
         }
@@ -425,7 +430,10 @@ impl Conn {
         match s.transport.discard() {
             ReadResult::Bytes(_) => true,
             ReadResult::Nothing => false,
-            ReadResult::End | ReadResult::Complete | ReadResult::Failed => {
+            ReadResult::End
+            | ReadResult::Complete
+            | ReadResult::Refused(_)
+            | ReadResult::Failed => {
                 self.shut(s);
                 false
             }

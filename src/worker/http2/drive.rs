@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use h2::Reason;
 
-use super::{StreamConnection, Streams, limits};
+use super::{ClientSide, StreamConnection, Streams, limits};
 use crate::http2::{Arrived, Session, SessionStep};
 use crate::worker::connection::{
     CloseKind, Conn, ConnectionMode, ConnectionOutput, ConnectionState, HIGH_WATER,
@@ -80,6 +80,8 @@ impl Conn {
                     s.clock.released = false;
                     self.open_stream(streams, arrived);
                 }
+                // What was sent on streams is written: there is nothing more that the client could get.
+                SessionStep::Idle if s.read_ended && streams.len() == 0 && session.end_input() => {}
                 SessionStep::Idle => break None,
                 SessionStep::Over(reason) => break Some(reason),
             }
@@ -119,15 +121,17 @@ impl Conn {
                 true
             }
             ReadResult::Nothing => false,
-            ReadResult::End | ReadResult::Complete => {
+            ReadResult::End | ReadResult::Complete | ReadResult::Refused(_) => {
                 s.read_ended = true;
-                session.input_ended();
+                // Its requests are answered, if they are whole.
+                if let Some(streams) = self.streams.get() {
+                    streams.end_input();
+                }
                 true
             }
             ReadResult::Failed => {
                 s.write_closed = true;
                 s.read_ended = true;
-                session.input_ended();
                 self.report_tls_failure(s);
                 true
             }
@@ -209,9 +213,13 @@ impl Conn {
 
 impl StreamConnection for Conn {
     // Also when it has just begun.
-    fn stream_ready(self: &Arc<Self>, is_lost: bool) {
+    fn stream_ready(self: &Arc<Self>, client: ClientSide) {
         let s = &mut *self.lock();
-        if is_lost | s.transport.is_reset() {
+        if client == ClientSide::Receives {
+            s.transport.end_input();
+            s.clock.fin_at.get_or_insert(self.net.now());
+        }
+        if (client == ClientSide::Gone) | s.transport.is_reset() {
             // The app was not notified of the request, so it is not called.
             s.write_closed = true;
         }

@@ -10,7 +10,7 @@ mod opening;
 mod streams;
 mod times;
 
-pub use streams::{StreamConnection, Streams};
+pub use streams::{ClientSide, StreamConnection, Streams};
 
 use super::network::Network;
 use crate::config::WebSockets;

@@ -13,10 +13,20 @@ use crate::worker::transport::ConnectionFlow;
 /// Output of a connection that its kernel and its own buffer hold at the most, in bytes.
 const KERNEL_BUFFER: u64 = 8 * 1024 * 1024;
 
+/// What the client of a stream can still do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientSide {
+    SendsAndReceives,
+    /// It has ended its side of the connection.
+    Receives,
+    /// It has reset the stream, or the connection is over. h2 does not report that for a stream whose response is sent, and its app may still run.
+    Gone,
+}
+
 /// What one connection and its streams are, as far as their notes go.
 pub trait StreamConnection {
-    /// The stream has bytes, or room, or was reset; `is_lost`: its client can get no more of it.
-    fn stream_ready(self: &Arc<Self>, is_lost: bool);
+    /// The stream has bytes, or room, or was reset, or its client can do less with it.
+    fn stream_ready(self: &Arc<Self>, client: ClientSide);
     /// The connection's session has work; so many streams are `open`.
     fn go_on_with_session(self: &Arc<Self>, open: usize);
 }
@@ -42,8 +52,7 @@ struct OpenStreams<C> {
 
 struct OpenStream<C> {
     stream: Arc<C>,
-    /// The client has reset it, or the connection is over. h2 does not report that for a stream whose response is sent, and its app may still run.
-    is_lost: bool,
+    client: ClientSide,
 }
 
 /// Work to be done when no lock is held.
@@ -169,8 +178,8 @@ impl<C: StreamConnection> Streams<C> {
 
     /// Adds a stream; its request is handled when the lock of the connection is released.
     pub fn add(&self, number: u32, stream: Arc<C>) {
-        let is_lost = false;
-        let open = OpenStream { stream, is_lost };
+        let client = ClientSide::SendsAndReceives;
+        let open = OpenStream { stream, client };
         self.open.lock().by_number.insert(number, open);
         self.notes.add(number);
     }
@@ -178,15 +187,25 @@ impl<C: StreamConnection> Streams<C> {
     /// The client has reset the stream, if it is open.
     pub fn lose(&self, number: u32) {
         if let Some(open) = self.open.lock().by_number.get_mut(&number) {
-            open.is_lost = true;
+            open.client = ClientSide::Gone;
             self.notes.add(number);
+        }
+    }
+
+    /// The client sends no more on any stream.
+    pub fn end_input(&self) {
+        for (number, open) in &mut self.open.lock().by_number {
+            if open.client == ClientSide::SendsAndReceives {
+                open.client = ClientSide::Receives;
+                self.notes.add(*number);
+            }
         }
     }
 
     /// Nothing can be sent or received on the streams any more.
     pub fn lose_all(&self) {
         for (number, open) in &mut self.open.lock().by_number {
-            open.is_lost = true;
+            open.client = ClientSide::Gone;
             self.notes.add(*number);
         }
     }
@@ -246,10 +265,10 @@ impl<C: StreamConnection> Streams<C> {
             let found = {
                 let open = self.open.lock();
                 let found = open.by_number.get(&number);
-                found.map(|open| (open.stream.clone(), open.is_lost))
+                found.map(|open| (open.stream.clone(), open.client))
             };
-            if let Some((stream, is_lost)) = found {
-                stream.stream_ready(is_lost);
+            if let Some((stream, client)) = found {
+                stream.stream_ready(client);
             }
         }
         if self.notes.session.load(Ordering::Acquire)

@@ -29,6 +29,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use bytes::BytesMut;
 
+use crate::http::InputFault;
 use crate::sys::epoll::{Epoll, Readiness, Registrar, WatchMode};
 use crate::sys::is_forked_child;
 use crate::worker::tls::TlsFacts;
@@ -49,6 +50,8 @@ pub enum ReadResult {
     End,
     /// The request has ended, and its client is still connected.
     Complete,
+    /// The rest of the request is missing or wrong, and it can be answered.
+    Refused(InputFault),
     /// Not now.
     Nothing,
     /// The connection is broken, in both directions.
@@ -141,6 +144,13 @@ impl Transport {
     pub fn gather(&mut self) {
         if let Some(Wire::Stream(stream)) = self.own() {
             stream.gather();
+        }
+    }
+
+    /// The client of this stream sends no more.
+    pub fn end_input(&mut self) {
+        if let Some(Wire::Stream(stream)) = self.own() {
+            stream.end_input();
         }
     }
 
@@ -302,7 +312,11 @@ impl Transport {
             }
             Err(_) => {
                 self.readable = false;
-                ReadResult::Failed
+                match &self.wire {
+                    Some(Wire::Stream(stream)) => stream.fault(),
+                    _ => None,
+                }
+                .map_or(ReadResult::Failed, ReadResult::Refused)
             }
         }
     }

@@ -12,7 +12,8 @@ use h2::{Reason, RecvStream, SendStream};
 use http_types::HeaderMap;
 
 use super::flow::ConnectionFlow;
-use crate::http2::{Http2ResponseHead, Resets, response_head, trailers};
+use crate::http::InputFault;
+use crate::http2::{Http2ResponseHead, Resets, may_be_trailers, response_head, trailers};
 
 /// Bytes requested at once of the client's windows.
 const RESERVE: usize = 64 * 1024;
@@ -41,6 +42,10 @@ pub struct StreamWire {
     /// The end of the response is sent, and nothing can follow.
     ended: bool,
     trailers: Option<HeaderMap>,
+    /// The client sends no more, whether the request is whole or not.
+    input_ended: bool,
+    /// Why the request cannot be completed.
+    fault: Option<InputFault>,
 }
 
 enum StreamResponse {
@@ -73,6 +78,8 @@ impl StreamWire {
             left: None,
             ended: false,
             trailers: None,
+            input_ended: false,
+            fault: None,
         }
     }
 
@@ -106,6 +113,7 @@ impl StreamWire {
                 return Ok(data.len());
             }
             match body.poll_data(&mut context) {
+                Poll::Pending if self.input_ended => return self.fail(InputFault::Truncated),
                 Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
                 Poll::Ready(Some(Ok(data))) => {
                     // Fails where the stream has ended, and then there is no window any more.
@@ -117,10 +125,31 @@ impl StreamWire {
                 }
                 Poll::Ready(Some(Err(error))) => return Err(broken(error)),
                 // Trailers are not shown to apps.
-                Poll::Ready(None) => self.body = None,
+                Poll::Ready(None) => {
+                    let trailers = body.poll_trailers(&mut context);
+                    if matches!(trailers, Poll::Ready(Ok(Some(fields))) if !may_be_trailers(&fields))
+                    {
+                        return self.fail(InputFault::BadTrailer);
+                    }
+                    self.body = None;
+                }
             }
         }
         Ok(0)
+    }
+
+    fn fail(&mut self, fault: InputFault) -> io::Result<usize> {
+        self.fault = Some(fault);
+        Err(io::ErrorKind::InvalidData.into())
+    }
+
+    /// Why a read has failed, where the request can be answered.
+    pub fn fault(&self) -> Option<InputFault> {
+        self.fault
+    }
+
+    pub fn end_input(&mut self) {
+        self.input_ended = true;
     }
 
     /// Takes from h2 what the app has not read yet. h2 keeps each frame for itself, with hundreds of bytes for one of a few, and closes

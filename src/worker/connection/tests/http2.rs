@@ -122,7 +122,8 @@ fn an_app_that_goes_on_after_the_whole_response_notices_that_its_client_has_left
                 Ends => client.far.end(),
                 BreaksProtocol => client.far.send(&frame(SETTINGS, 0, 1, &[])),
             }
-            world.settle();
+            // An end alone may be that of the client's side, and is taken for its departure a moment later.
+            world.pass(750);
             let name = format!("{departure:?} {method}");
             assert_eq!(world.heard.lock().readable, [exchange.key()], "{name}");
             assert!(matches!(exchange.receive(), Received::Disconnect), "{name}");
@@ -133,6 +134,33 @@ fn an_app_that_goes_on_after_the_whole_response_notices_that_its_client_has_left
             assert_eq!(world.net.ledger.in_flight(), 0, "{name}");
         }
     }
+}
+
+#[test]
+fn a_client_that_has_ended_its_side_gets_its_responses() {
+    let mut world = world(&[]);
+    let client = connect(&mut world);
+    client.far.send(&request(END_STREAM, 1, "GET"));
+    client.far.send(&request(0, 3, "POST"));
+    client.far.send(&frame(DATA, 0, 3, b"part"));
+    client.far.end();
+    world.settle();
+    let requests = world.requests();
+    assert_eq!(body(&requests[1].0), (Vec::new(), false));
+    world.pass(5_000);
+    answer(&requests[0].0, &b"x".repeat(60_000)).expect("a client");
+    world.settle();
+    assert!(client.far.is_closed());
+    let bytes = client.far.take(usize::MAX);
+    let content = bytes.iter().filter(|byte| **byte == b'x');
+    assert!(content.eq(&b"x".repeat(60_000)));
+    // That of the other one is an error: its request will not be whole.
+    assert!(frames(&bytes).contains(&(HEADERS, 3, None)));
+    requests.iter().for_each(|(exchange, _)| {
+        exchange.ended(Ending::Returned);
+    });
+    world.settle();
+    assert_eq!(world.net.ledger.in_flight(), 0);
 }
 
 #[test]
