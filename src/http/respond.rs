@@ -65,6 +65,11 @@ impl Connection {
         self.responder.raw_body(len, end)
     }
 
+    /// Whether the end of the declared length is not that of the response: trailers may follow.
+    pub fn may_end_with_trailers(&self) -> bool {
+        self.responder.may_end_with_trailers()
+    }
+
     /// Ends a response whose body ended with `BodyEnd::Trailers`. They are written only if the response is
     /// chunked and the request has `TE: trailers`; they are checked always. In HTTP/2 they are lines for the end of the stream.
     pub fn trailers<'a, 'h>(

@@ -254,11 +254,17 @@ impl Responder {
 
     /// Whether trailers would be sent.
     pub fn takes_trailers(&self) -> bool {
-        let framing = match self.exchange.version {
-            Version::Http2 => Framing::Close,
-            Version::Http10 | Version::Http11 => Framing::Chunked,
+        let has_place = match self.exchange.version {
+            // A stream has one behind any content.
+            Version::Http2 => self.framing != Framing::Nothing,
+            Version::Http10 | Version::Http11 => self.framing == Framing::Chunked,
         };
-        self.framing == framing && self.exchange.te_trailers
+        has_place && self.exchange.te_trailers
+    }
+
+    /// Whether trailers may follow where the declared length ends.
+    pub fn may_end_with_trailers(&self) -> bool {
+        self.exchange.version == Version::Http2 && self.exchange.te_trailers
     }
 
     pub fn trailers_due(&self) -> bool {

@@ -34,7 +34,7 @@ impl Http2ResponseHead {
 
     /// Whether a response to `GET` with that status has no content.
     pub fn has_no_content(&self) -> bool {
-        self.length == Some(0) || matches!(self.response.status().as_u16(), 204 | 304)
+        matches!(self.response.status().as_u16(), 204 | 304)
     }
 }
 
@@ -135,7 +135,6 @@ mod tests {
         let head = |text: &str| response_head(text.as_bytes()).expect("complete");
         assert!(head("HTTP/1.1 204 No Content\r\n\r\n").has_no_content());
         assert!(head("HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n").has_no_content());
-        assert!(head("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").has_no_content());
         assert!(head("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n").is_interim());
         let switched = head(
             "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\

@@ -195,6 +195,7 @@ impl Exchange {
             s.holds = false;
             self.conn.flush(s);
         }
+        expect_trailers(s, end);
         let transmit = match s.http.body(data, end) {
             Ok(transmit) => transmit,
             Err(error) => {
@@ -334,6 +335,7 @@ impl Exchange {
         if s.pending.is_some() {
             return Err(SendError::FileInProgress);
         }
+        expect_trailers(s, end);
         let raw = s.http.raw_body(length, end)?;
         s.out.extend_from_slice(raw.prefix);
         let (left, excess) = (raw.len, raw.excess);
@@ -397,14 +399,21 @@ impl Exchange {
         if s.write_closed || s.stream.end_reported || s.stream.body.state == BodyState::Failed {
             return Err(SendError::Gone);
         }
-        if s.mode != ConnectionMode::Exchange {
-            return Err(if s.mode == ConnectionMode::Closed {
-                SendError::Gone
-            } else {
-                ResponseError::AlreadyComplete.into()
-            });
+        match s.mode {
+            ConnectionMode::Exchange => Ok(()),
+            // Not by the app's response: the server has ended it (a timeout, a body that is refused), as if the client had left.
+            ConnectionMode::Closing(_) | ConnectionMode::Linger | ConnectionMode::Closed => {
+                Err(SendError::Gone)
+            }
+            _ => Err(ResponseError::AlreadyComplete.into()),
         }
-        Ok(())
+    }
+}
+
+/// Before a piece is written: the last byte that was declared is not the end where trailers may follow.
+fn expect_trailers(s: &mut ConnectionState, end: BodyEnd) {
+    if end != BodyEnd::Last && s.http.may_end_with_trailers() {
+        s.transport.expect_trailers();
     }
 }
 

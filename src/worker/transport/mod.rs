@@ -154,6 +154,13 @@ impl Transport {
         }
     }
 
+    /// There may be some behind the declared length.
+    pub fn expect_trailers(&mut self) {
+        if let Some(Wire::Stream(stream)) = self.own() {
+            stream.expect_trailers();
+        }
+    }
+
     /// Field lines that follow the last byte, where the transport supports them.
     pub fn set_trailers(&mut self, lines: &[u8]) {
         if let Some(Wire::Stream(stream)) = self.own() {

@@ -41,6 +41,8 @@ pub struct StreamWire {
     left: Option<u64>,
     /// The end of the response is sent, and nothing can follow.
     ended: bool,
+    /// Trailers may follow, so the declared length does not end the response.
+    expects_trailers: bool,
     trailers: Option<HeaderMap>,
     /// The client sends no more, whether the request is whole or not.
     input_ended: bool,
@@ -77,6 +79,7 @@ impl StreamWire {
             partial: BytesMut::new(),
             left: None,
             ended: false,
+            expects_trailers: false,
             trailers: None,
             input_ended: false,
             fault: None,
@@ -238,7 +241,8 @@ impl StreamWire {
         if head.is_interim() {
             return answer.send_informational(head.response).map_err(broken);
         }
-        let ends = self.is_head || head.has_no_content();
+        let is_empty = head.length == Some(0) && !self.expects_trailers;
+        let ends = self.is_head || is_empty || head.has_no_content();
         self.left = head.length;
         let stream = answer.send_response(head.response, ends).map_err(broken)?;
         self.answer = StreamResponse::Begun(stream);
@@ -315,8 +319,12 @@ impl StreamWire {
             *left = left.saturating_sub(bytes.len() as u64);
         }
         // The last bytes carry the end of the stream.
-        self.ended = self.left == Some(0);
+        self.ended = self.left == Some(0) && !self.expects_trailers;
         stream.send_data(bytes, self.ended).map_err(broken)
+    }
+
+    pub fn expect_trailers(&mut self) {
+        self.expects_trailers = true;
     }
 
     /// Trailers as lines.

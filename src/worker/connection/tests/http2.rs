@@ -26,24 +26,25 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&head, payload].concat()
 }
 
-/// The head of a request, its fields literal and without a table (RFC 7541 §6.2.2).
 fn request(flags: u8, stream: u32, method: &str) -> Vec<u8> {
+    let pseudo = [
+        (":method", method),
+        (":scheme", "http"),
+        (":authority", "a"),
+        (":path", "/"),
+    ];
+    head(flags, stream, &pseudo)
+}
+
+/// Fields, literal and without a table (RFC 7541 §6.2.2).
+fn head(flags: u8, stream: u32, fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
-    for text in [
-        ":method",
-        method,
-        ":scheme",
-        "http",
-        ":authority",
-        "a",
-        ":path",
-        "/",
-    ] {
-        if text.starts_with(':') {
-            block.push(0);
+    for (name, value) in fields {
+        block.push(0);
+        for text in [name, value] {
+            block.push(text.len() as u8);
+            block.extend(text.as_bytes());
         }
-        block.push(text.len() as u8);
-        block.extend(text.as_bytes());
     }
     frame(HEADERS, END_HEADERS | flags, stream, &block)
 }
@@ -161,6 +162,89 @@ fn a_client_that_has_ended_its_side_gets_its_responses() {
     });
     world.settle();
     assert_eq!(world.net.ledger.in_flight(), 0);
+}
+
+#[test]
+fn trailers_follow_a_declared_length() {
+    for (length, pieces) in [
+        ("5", &[&b"hello"[..]][..]),
+        ("5", &[b"hel", b"lo", b""]),
+        ("0", &[b""]),
+    ] {
+        let mut world = world(&[]);
+        let client = connect(&mut world);
+        let fields = [
+            (":method", "GET"),
+            (":scheme", "http"),
+            (":authority", "a"),
+            (":path", "/"),
+            ("te", "trailers"),
+        ];
+        client.far.send(&head(END_STREAM, 1, &fields));
+        world.settle();
+        received(&client);
+        let exchange = world.request();
+        let declared = (&b"content-length"[..], length.as_bytes());
+        exchange.start(200, None, [declared]).expect("a client");
+        let (last, earlier) = pieces.split_last().expect("a piece");
+        for piece in earlier {
+            exchange.send(piece, BodyEnd::More).expect("a client");
+        }
+        exchange.send(last, BodyEnd::Trailers).expect("a client");
+        let trailer = (&b"grpc-status"[..], &b"0"[..]);
+        exchange.trailers([trailer]).expect("a client");
+        world.settle();
+        let heads = received(&client)
+            .iter()
+            .filter(|frame| frame.0 == HEADERS)
+            .count();
+        assert_eq!(heads, 2, "{length} {pieces:?}");
+    }
+}
+
+#[test]
+fn forbidden_trailers_of_a_request_are_refused() {
+    for (name, is_refused) in [("content-length", true), ("x-checksum", false)] {
+        let mut world = world(&[]);
+        let client = connect(&mut world);
+        client.far.send(&request(0, 1, "POST"));
+        client.far.send(&frame(DATA, 0, 1, b"abc"));
+        client.far.send(&head(END_STREAM, 1, &[(name, "1")]));
+        world.settle();
+        let exchange = world.request();
+        assert_eq!(body(&exchange).1, !is_refused, "{name}");
+        let sent = answer(&exchange, b"");
+        assert_eq!(matches!(sent, Err(SendError::Gone)), is_refused, "{name}");
+    }
+}
+
+#[test]
+fn an_app_that_is_late_learns_the_same_of_every_client() {
+    for http2 in [true, false] {
+        let mut world = world(&[("request_timeout", "1ms")]);
+        let client = if http2 {
+            connect(&mut world)
+        } else {
+            world.connect(10_000)
+        };
+        client.far.send(&if http2 {
+            request(END_STREAM, 1, "GET")
+        } else {
+            b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec()
+        });
+        world.settle();
+        let exchange = world.request();
+        // Its age is that of the system's clock.
+        for _ in 0..10_000 {
+            if world.heard.lock().cancelled.is_empty() {
+                world.pass(250);
+            }
+        }
+        assert!(
+            matches!(exchange.start(200, None, []), Err(SendError::Gone)),
+            "{http2}"
+        );
+    }
 }
 
 #[test]
