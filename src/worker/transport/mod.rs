@@ -18,6 +18,7 @@
 mod flow;
 #[cfg(test)]
 mod memory;
+mod of_stream;
 mod plain;
 mod stream;
 #[cfg(test)]
@@ -132,42 +133,6 @@ impl Transport {
         taken
     }
 
-    /// Whether the client has reset this stream, or lost its connection; for a socket the reactor reports that.
-    pub fn is_reset(&mut self) -> bool {
-        match self.own() {
-            Some(Wire::Stream(stream)) => stream.is_reset(),
-            _ => false,
-        }
-    }
-
-    /// Takes bytes of a stream that are not read yet out of the protocol's buffers.
-    pub fn gather(&mut self) {
-        if let Some(Wire::Stream(stream)) = self.own() {
-            stream.gather();
-        }
-    }
-
-    /// The client of this stream sends no more.
-    pub fn end_input(&mut self) {
-        if let Some(Wire::Stream(stream)) = self.own() {
-            stream.end_input();
-        }
-    }
-
-    /// There may be some behind the declared length.
-    pub fn expect_trailers(&mut self) {
-        if let Some(Wire::Stream(stream)) = self.own() {
-            stream.expect_trailers();
-        }
-    }
-
-    /// Field lines that follow the last byte, where the transport supports them.
-    pub fn set_trailers(&mut self, lines: &[u8]) {
-        if let Some(Wire::Stream(stream)) = self.own() {
-            stream.set_trailers(lines);
-        }
-    }
-
     /// TLS has negotiated HTTP/2.
     pub fn speaks_http2(&self) -> bool {
         self.session().is_some_and(TlsWire::speaks_http2)
@@ -243,22 +208,9 @@ impl Transport {
         self.read_closed |= ready.read_closed;
     }
 
-    /// As `ready`, for a stream.
-    pub fn wake(&mut self) {
-        self.readable = true;
-    }
-
     /// Whether an attempt to read may find bytes.
     pub fn is_readable(&self) -> bool {
         self.readable
-    }
-
-    /// The request on this stream has ended: a read would find nothing.
-    pub fn is_complete(&mut self) -> bool {
-        match self.own() {
-            Some(Wire::Stream(stream)) => stream.is_complete(),
-            _ => false,
-        }
     }
 
     /// Reads once into the spare capacity of `buffer`.
@@ -458,14 +410,6 @@ impl Transport {
             #[cfg(test)]
             Some(Wire::Memory(near)) => Some(near.untaken()),
             None => None,
-        }
-    }
-
-    /// Whether the client of this stream cannot send more of its request, because of others of its connection.
-    pub fn withholds_credit(&self) -> bool {
-        match &self.wire {
-            Some(Wire::Stream(stream)) => stream.withholds_credit(),
-            _ => false,
         }
     }
 

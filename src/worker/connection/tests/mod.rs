@@ -5,6 +5,8 @@ mod compression;
 mod floods;
 mod histories;
 mod http2;
+mod http2_client;
+mod http2_flow;
 mod reading;
 mod slow_readers;
 mod stories;
