@@ -331,12 +331,7 @@ mod tests {
             error.to_string(),
             format!("bind 127.0.0.1:{port}: address already in use")
         );
-        assert!(
-            error
-                .hint
-                .expect("a hint")
-                .contains(&format!("process {}", std::process::id()))
-        );
+        assert!(error.hint.expect("a hint").contains("this server has"));
     }
 
     #[test]
