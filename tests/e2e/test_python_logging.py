@@ -371,7 +371,7 @@ def test_a_logger_class_that_only_says_how_lines_look(launch, app, how):
 @pytest.mark.parametrize(("body", "methods", "way"), [
     ("def setup(self, cfg): super().setup(cfg)", "setup", "--log-config"), ("def now(self): return ''", "now", "json"),
     ("def access(self, resp, req, environ, request_time): pass", "access", "--access-log-exclude"),
-    ("def atoms(self, *all): return {}", "atoms", "--access-logformat"), ("atoms_wrapper_class = dict", "atoms_wrapper_class", "--access-logformat"),
+    ("def atoms(self, *all): return {}", "atoms", "--access-log-format"), ("atoms_wrapper_class = dict", "atoms_wrapper_class", "--access-log-format"),
     ("def __init__(self, cfg): super().__init__(cfg)\n    def info(self, *all): pass", "__init__, info", "--log-level"),
     ("error_fmt = '%(lineno)d'", "error_fmt", "asctime"),
 ])
