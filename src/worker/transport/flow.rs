@@ -3,6 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
 
+/// In bytes: with less of its output in the way the client is not behind.
+const BACKLOG: usize = 16 * 1024;
+
 /// Of one connection. A stream is blocked by its client, or by others of the connection: this tells which.
 pub struct ConnectionFlow {
     /// Wakes the session.
@@ -45,8 +48,12 @@ impl ConnectionFlow {
         self.is_asked.load(Ordering::Relaxed) && self.is_asked.swap(false, Ordering::Relaxed)
     }
 
-    /// All of the output but so many bytes is with the client.
+    /// All of the output but so many bytes is with the client. Counts only where that is a backlog: answers to pings, and resets of other
+    /// streams, are not in the way of any.
     pub fn note_taken(&self, untaken: usize) {
+        if untaken < BACKLOG {
+            return;
+        }
         let taken = self
             .sent
             .load(Ordering::Relaxed)

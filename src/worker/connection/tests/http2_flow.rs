@@ -177,8 +177,26 @@ fn a_stream_whose_window_stays_closed_is_reset_while_others_are_read() {
         assert!(rounds < 100, "it is never reset");
         read.send(&b"x".repeat(500_000), BodyEnd::More)
             .expect("a client");
-        client.far.take(usize::MAX);
+        client.far.take(500_000);
         world.pass(500);
     }
     assert!(rounds > 10 && is_open(read));
+}
+
+#[test]
+fn answers_to_pings_do_not_keep_a_stream_whose_window_stays_closed() {
+    let mut world = world(&[("write_timeout", "3s")]);
+    let client = connect(&mut world);
+    client.far.send(&request(END_STREAM, 1, "GET"));
+    world.settle();
+    let closed = world.request();
+    fill(&mut world, &closed);
+    client.far.take(usize::MAX);
+    for _ in 0..8 {
+        client.far.send(&frame(PING, 0, 0, &[7; 8]));
+        world.pass(250);
+        client.far.take(usize::MAX);
+        world.pass(250);
+    }
+    assert!(closed.check(&closed.conn.lock()).is_err());
 }
