@@ -86,8 +86,12 @@ impl StreamWire {
         }
     }
 
-    /// Whether the client has reset the stream, or the connection is lost. False: the waker reports it.
+    /// Whether the client has reset the stream, or the connection is lost. False: the waker reports it. A stream that both sides have
+    /// ended counts as well: no reset could come, since nothing is written that the client could refuse.
     pub fn is_reset(&mut self) -> bool {
+        if self.input_ended && self.ended {
+            return true;
+        }
         let mut context = Context::from_waker(&self.waker);
         match &mut self.answer {
             StreamResponse::Awaited(answer) => answer.poll_reset(&mut context),
@@ -246,7 +250,7 @@ impl StreamWire {
         self.left = head.length;
         let stream = answer.send_response(head.response, ends).map_err(broken)?;
         self.answer = StreamResponse::Begun(stream);
-        self.ended = ends;
+        self.set_ended(ends);
         Ok(())
     }
 
@@ -319,8 +323,18 @@ impl StreamWire {
             *left = left.saturating_sub(bytes.len() as u64);
         }
         // The last bytes carry the end of the stream.
-        self.ended = self.left == Some(0) && !self.expects_trailers;
-        stream.send_data(bytes, self.ended).map_err(broken)
+        let ends = self.left == Some(0) && !self.expects_trailers;
+        stream.send_data(bytes, ends).map_err(broken)?;
+        self.set_ended(ends);
+        Ok(())
+    }
+
+    fn set_ended(&mut self, ends: bool) {
+        self.ended = ends;
+        if ends && self.input_ended {
+            // See `is_reset`.
+            self.waker.wake_by_ref();
+        }
     }
 
     pub fn expect_trailers(&mut self) {

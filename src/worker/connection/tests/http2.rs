@@ -87,6 +87,36 @@ fn an_app_that_goes_on_after_the_whole_response_notices_that_its_client_has_left
 }
 
 #[test]
+fn an_app_that_only_sends_notices_the_end_of_a_client_that_has_its_whole_response() {
+    for ends_first in [true, false] {
+        for (method, length) in [("HEAD", None), ("GET", Some(&b"5"[..]))] {
+            let mut world = world(&[]);
+            let client = connect(&mut world);
+            client.far.send(&request(END_STREAM, 1, method));
+            world.settle();
+            let exchange = world.request();
+            if ends_first {
+                client.far.end();
+                world.settle();
+            }
+            let fields = length.map(|length| (&b"content-length"[..], length));
+            exchange.start(200, None, fields).expect("a client");
+            exchange.send(b"first", BodyEnd::More).expect("a client");
+            client.far.end();
+            world.pass(500);
+            let sent = exchange.send(b"", BodyEnd::More);
+            assert!(
+                matches!(sent, Err(SendError::Gone)),
+                "{method} {ends_first}"
+            );
+            exchange.ended(Ending::Returned);
+            world.settle();
+            assert_eq!(world.net.ledger.in_flight(), 0, "{method} {ends_first}");
+        }
+    }
+}
+
+#[test]
 fn a_client_that_has_ended_its_side_gets_its_responses() {
     let mut world = world(&[]);
     let client = connect(&mut world);
