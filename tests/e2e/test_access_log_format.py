@@ -183,8 +183,8 @@ async def app(scope, receive, send):
 
 
 @pytest.mark.parametrize(("option", "value", "said"), [
-    ("--access-logformat", "%(h)d", "is no number"),
-    ("--access-logformat", "50% done", "without a name in parentheses"),
+    ("--access-log-format", "%(h)d", "is no number"),
+    ("--access-log-format", "50% done", "without a name in parentheses"),
     ("--access-log-sample", "2", "more than 100%"),
     ("--access-log-exclude", "healthz", "begin with a slash"),
 ])
