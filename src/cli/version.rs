@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::EntryPoint;
 use crate::sys::kernel;
 
-/// As the build was told; absent in builds from a checkout.
+/// From the environment of the build; absent in builds from a checkout.
 const COMMIT: Option<&str> = option_env!("RGUN_COMMIT");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

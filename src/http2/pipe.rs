@@ -46,7 +46,7 @@ impl Pipe {
         !std::mem::replace(&mut self.0.lock().ended, true)
     }
 
-    /// How much h2 may write until `take`, and how much more if it does not read on otherwise.
+    /// In bytes: how much h2 may write until `take`, and how much more where it would read nothing without that.
     pub fn set_room(&self, room: usize, reserve: usize) {
         let mut buffers = self.0.lock();
         buffers.room = room;

@@ -97,7 +97,7 @@ impl HeldGeneration {
         held == 0 || !self.takes(held)
     }
 
-    /// This worker takes what was passed to the serving generation: it belongs to that, or nobody else does any more.
+    /// This worker takes what was passed to the serving generation: it belongs to that generation, or no other worker does any more.
     pub fn is_serving(&self) -> bool {
         let is_serving = |page: &Page| {
             page.generation() != self.own.generation()

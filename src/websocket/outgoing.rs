@@ -1,4 +1,4 @@
-//! Messages for the client that are not on their way yet. A large one is compressed in steps of bounded work, so that it does not delay other
+//! Messages for the client that wait to be sent. A large one is compressed in steps of bounded work, so that it does not delay other
 //! connections; those that follow it wait, as each refers to the ones before.
 
 use std::collections::VecDeque;

@@ -78,7 +78,7 @@ fn begin(path: &Path, request: ControlRequest) -> Receiver<KeyRequestOutcome> {
     std::thread::spawn(move || {
         let limit = Limit::of(Some(REQUEST));
         let answer = Link::at(&path, limit).and_then(|mut link| link.ask(&request));
-        // Nobody waits for it once the screen is left.
+        // When the screen was left, there is no receiver any more.
         drop(sender.send(answer));
     });
     receiver

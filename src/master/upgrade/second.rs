@@ -137,7 +137,7 @@ impl Shell<'_> {
         self.listening.listeners.keep_alone();
         let (second_pid, how) = (pid.as_raw(), ExitText(ended(exit)));
         match exit {
-            // As it was told to: the upgrade is taken back.
+            // An operator has taken the upgrade back.
             ProcessExit::Code(0) => {
                 tracing::info!(second_pid, exit = %how, "second master has ended")
             }
