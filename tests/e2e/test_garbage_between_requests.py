@@ -2,7 +2,7 @@
 
 import pytest
 from harness.waiting import eventually, stays
-from test_monitor import Admin
+from harness.monitored import Admin
 
 pytestmark = [pytest.mark.both_loops]
 

@@ -4,10 +4,11 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 
 import pytest
+
+from harness.apps import PRINTS
 from harness.waiting import eventually
 
 # As Flask's documentation has it.
@@ -29,14 +30,6 @@ def app(environ, start_response):
     return [b"ok"]
 '''
 
-PLAIN = '''
-def app(environ, start_response):
-    print("printed")
-    if environ["PATH_INFO"] == "/fails":
-        raise ValueError("on purpose")
-    start_response("200 OK", [("Content-Length", "2")])
-    return [b"ok"]
-'''
 
 INI = """
 [loggers]
@@ -112,7 +105,7 @@ def test_their_records_have_the_logs_format(start):
 
 def test_an_ini_file(start, app):
     app.path.joinpath("logging.ini").write_text(INI)
-    server = start(PLAIN, "--log-config", "logging.ini")
+    server = start(PRINTS, "--log-config", "logging.ini")
     server.get("/there?x")
     server.get("/fails")
     access, error = app.path / "access.log", app.path / "error.log"
@@ -126,7 +119,7 @@ def test_an_ini_file(start, app):
 def test_a_json_file_and_what_it_does_not_say(start, app):
     """As with gunicorn: without loggers of its own, everything goes to the console by the defaults."""
     app.path.joinpath("logging.json").write_text(json.dumps({"version": 1, "formatters": {"generic": {"format": "J|%(name)s|%(message)s"}}}))
-    server = start(PLAIN, "--log-config-json", "logging.json", "--access-logfile", "own.log")
+    server = start(PRINTS, "--log-config-json", "logging.json", "--access-logfile", "own.log")
     server.get("/there")
     server.log.wait(r'^J\|gunicorn\.access\|127\.0\.0\.1 .*"GET /there')
 
@@ -137,7 +130,7 @@ def test_other_loggers_leave_the_servers_own_alone(start, app):
         "handlers": {"file": {"class": "logging.FileHandler", "filename": str(app.path / "app.log")}},
     }
     app.path.joinpath("logging.json").write_text(json.dumps(config))
-    server = start("import logging\nlogging.getLogger('shop').info('imported')\n" + PLAIN, "--log-config-json", "logging.json", "--access-logfile", "own.log")
+    server = start("import logging\nlogging.getLogger('shop').info('imported')\n" + PRINTS, "--log-config-json", "logging.json", "--access-logfile", "own.log")
     server.get("/there")
     eventually(lambda: "GET /there" in contents(app.path / "own.log"), "the access log")
     assert contents(app.path / "app.log") == "imported\n"
@@ -153,7 +146,7 @@ def test_formatters_find_gunicorns_atoms(start, app):
     }
     app.path.joinpath("own.py").write_text("import logging\nclass Formatter(logging.Formatter):\n    def format(self, record):\n        a = record.args\n        return '%s %s %s %d' % (a['m'], a['U'], a['s'], a['B'])\n")
     app.path.joinpath("logging.json").write_text(json.dumps(config))
-    server = start(PLAIN, "--log-config-json", "logging.json", "--pythonpath", str(app.path))
+    server = start(PRINTS, "--log-config-json", "logging.json", "--pythonpath", str(app.path))
     server.get("/a%20b?x")
     eventually(lambda: contents(app.path / "access.log") == "GET /a b 200 2\n", "a line of the app's own making")
 
@@ -201,7 +194,7 @@ async def app(scope, receive, send):
 
 
 def test_a_dictionary_in_a_file(launch, app):
-    app.path.joinpath("app.py").write_text(PLAIN)
+    app.path.joinpath("app.py").write_text(PRINTS)
     app.path.joinpath("rgun.toml").write_text('''
 bind = "127.0.0.1:0"
 [logconfig_dict]
@@ -245,7 +238,7 @@ logconfig_dict = {
 
 def test_a_dictionary_that_holds_objects(launch, app):
     """Classes and streams, as gunicorn.conf.py may have them."""
-    app.path.joinpath("app.py").write_text("import logging\nlogging.getLogger('shop').info('imported')\n" + PLAIN)
+    app.path.joinpath("app.py").write_text("import logging\nlogging.getLogger('shop').info('imported')\n" + PRINTS)
     app.path.joinpath("gunicorn.conf.py").write_text(OBJECTS)
     server = launch("app:app", bind=None)
     server.log.wait(r"^F\|shop\|imported$")
@@ -260,7 +253,7 @@ def test_a_dictionary_that_holds_objects(launch, app):
     ("--log-config-json", '{"version": 1, "handlers": {"x": {"class": "no.Such"}}}', "Unable to configure handler 'x'"),
 ])
 def test_a_broken_file_is_told_as_such(launch, app, option, text, said):
-    app.path.joinpath("app.py").write_text(PLAIN)
+    app.path.joinpath("app.py").write_text(PRINTS)
     app.path.joinpath("logging.conf").write_text(text)
     server = launch("app:app", option, "logging.conf")
     assert server.wait_exit() == 1
@@ -270,7 +263,7 @@ def test_a_broken_file_is_told_as_such(launch, app, option, text, said):
 
 
 def test_a_file_that_is_not_there(launch, app):
-    app.path.joinpath("app.py").write_text(PLAIN)
+    app.path.joinpath("app.py").write_text(PRINTS)
     server = launch("app:app", "--log-config", "no.ini")
     assert server.wait_exit() == 1
     assert "--log-config: `no.ini` does not exist" in server.log.wait_end()
@@ -278,7 +271,7 @@ def test_a_file_that_is_not_there(launch, app):
 
 def test_files_of_the_apps_handlers_follow_a_rotation(start, app):
     app.path.joinpath("logging.ini").write_text(INI)
-    server = start(PLAIN, "--log-config", "logging.ini")
+    server = start(PRINTS, "--log-config", "logging.ini")
     access = app.path / "access.log"
     server.get("/before")
     eventually(lambda: "/before" in contents(access), "a line")
@@ -291,7 +284,7 @@ def test_files_of_the_apps_handlers_follow_a_rotation(start, app):
 
 
 def test_prints_go_to_the_error_log(launch, app):
-    app.path.joinpath("app.py").write_text("import os, sys\n" + PLAIN.replace('print("printed")', 'print("printed"); os.write(2, b"raw\\n"); print("err", file=sys.stderr)'))
+    app.path.joinpath("app.py").write_text("import os, sys\n" + PRINTS.replace('print("printed")', 'print("printed"); os.write(2, b"raw\\n"); print("err", file=sys.stderr)'))
     error = app.path / "error.log"
     server = launch("app:app", "--capture-output", "--error-logfile", error, bind="unix:app.sock")
     eventually(lambda: "worker ready" in contents(error), "it is ready")
@@ -307,7 +300,7 @@ def test_prints_go_to_the_error_log(launch, app):
 
 @pytest.mark.parametrize("option", [(), ("-R",)])
 def test_a_daemon_keeps_its_output_where_it_is_told_to(program, app, option):
-    app.path.joinpath("app.py").write_text("import sys\nsys.stdout.write('imported\\n'); sys.stdout.flush()\n" + PLAIN)
+    app.path.joinpath("app.py").write_text("import sys\nsys.stdout.write('imported\\n'); sys.stdout.flush()\n" + PRINTS)
     output = app.path / "output"
     with output.open("wb") as file:
         command = [*program, "app:app", "-b", "unix:app.sock", "--daemon", "--pid", "pid", *option]
@@ -318,71 +311,6 @@ def test_a_daemon_keeps_its_output_where_it_is_told_to(program, app, option):
     finally:
         os.kill(pid, signal.SIGTERM)
         eventually(lambda: not (app.path / "pid").exists(), "the daemon has ended")
-
-
-@pytest.mark.parametrize(("name", "fine"), [("gunicorn.glogging.Logger", True), ("gunicorn.instrument.statsd.Statsd", True), ("my.Logger", False)])
-def test_logger_classes(launch, app, name, fine):
-    app.path.joinpath("app.py").write_text(PLAIN)
-    server = launch("app:app", "--logger-class", name)
-    if fine:
-        server.log.wait("worker ready")
-    else:
-        assert server.wait_exit() == 1
-        assert "No module named 'my'" in server.log.wait_end()
-
-
-SHAPED = """
-from gunicorn.glogging import Logger
-class Base(Logger):
-    datefmt = "%Y|"
-    error_fmt = "never"
-    LIMIT = 3
-class Shaped(Base):
-    # Only attributes that set the form of lines.
-    error_fmt = "%(asctime)s%(levelname)-8s%(name)s %(process)d: %(message)s"
-    access_fmt = "access: %(message)s"
-    def helper(self): pass
-"""
-
-
-@pytest.mark.parametrize("how", ["option", "variable", "text", "class"])
-def test_a_logger_class_that_only_says_how_lines_look(launch, app, how):
-    app.path.joinpath("app.py").write_text(PLAIN)
-    app.write(SHAPED, "site_logs.py")
-    name, options, variables = "site_logs.Shaped", [], {}
-    if how == "option":
-        options = ["--logger-class", name]
-    elif how == "variable":
-        variables = {"GUNICORN_CMD_ARGS": f"--logger-class {name}"}
-    else:
-        app.write("logger_class = 'site_logs.Shaped'\n" if how == "text" else "from site_logs import Shaped\nlogger_class = Shaped\n", "gunicorn.conf.py")
-    server = launch("app:app", "--access-logfile", "-", "--access-logformat", "%(m)s %(U)s", *options, env=variables, bind="unix:app.sock")
-    server.log.wait(r"^\d{4}\|INFO    gunicorn\.error \d+: listening address=")
-    server.log.wait("worker ready")
-    with socket.socket(socket.AF_UNIX) as client:
-        client.connect(str(app.path / "app.sock"))
-        client.sendall(b"GET /x HTTP/1.0\r\n\r\n")
-        server.log.wait("^access: GET /x$")
-    server.terminate()
-    assert server.wait_exit() == 0
-    assert not [line for line in server.log.wait_end().splitlines() if line.startswith("[")]
-
-
-@pytest.mark.parametrize(("body", "methods", "way"), [
-    ("def setup(self, cfg): super().setup(cfg)", "setup", "--log-config"), ("def now(self): return ''", "now", "json"),
-    ("def access(self, resp, req, environ, request_time): pass", "access", "--access-log-exclude"),
-    ("def atoms(self, *all): return {}", "atoms", "--access-log-format"), ("atoms_wrapper_class = dict", "atoms_wrapper_class", "--access-log-format"),
-    ("def __init__(self, cfg): super().__init__(cfg)\n    def info(self, *all): pass", "__init__, info", "--log-level"),
-    ("error_fmt = '%(lineno)d'", "error_fmt", "asctime"),
-])
-def test_a_logger_class_that_does_more_is_refused_with_the_way_out(launch, app, body, methods, way):
-    app.path.joinpath("app.py").write_text(PLAIN)
-    app.write(f"from gunicorn import glogging\nclass Own(glogging.Logger):\n    {body}\nlogger_class = Own\n", "gunicorn.conf.py")
-    server = launch("app:app")
-    assert server.wait_exit() == 1
-    text = server.log.wait_end()
-    assert methods in text and "Own" in text and way in text.split("hint:")[1], text
-
 
 
 # What apps do to gunicorn's loggers while they are imported; how the line of `GET /shown` then begins (None: there is none).
@@ -412,7 +340,7 @@ logging.getLogger("gunicorn.access").handlers[0].setFormatter(Slow("%(message)s"
 
 def test_a_slow_formatter_loses_no_line_at_the_end(start):
     """Its output for the last requests comes after the worker has stopped serving."""
-    server = start(SLOW + PLAIN, "--access-logfile", "-")
+    server = start(SLOW + PRINTS, "--access-logfile", "-")
     for _ in range(3):
         assert server.get("/shown").status == 200
     server.terminate()
@@ -423,7 +351,7 @@ def test_a_slow_formatter_loses_no_line_at_the_end(start):
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_the_app_does_to_the_access_log_counts(start, change):
     text, beginning = CHANGES[change]
-    server = start("import logging\naccess = logging.getLogger('gunicorn.access')\n" + text + "\n" + PLAIN, "--access-logfile", "-")
+    server = start("import logging\naccess = logging.getLogger('gunicorn.access')\n" + text + "\n" + PRINTS, "--access-logfile", "-")
     for path in ("/hidden", "/shown", "/shown"):
         assert server.get(path).status == 200
     server.terminate()
@@ -435,7 +363,7 @@ def test_what_the_app_does_to_the_access_log_counts(start, change):
 
 
 def test_a_hook_filters_the_access_log(launch, app):
-    app.path.joinpath("app.py").write_text(PLAIN)
+    app.path.joinpath("app.py").write_text(PRINTS)
     app.path.joinpath("gunicorn.conf.py").write_text('''
 import logging
 class Probes(logging.Filter):
@@ -459,7 +387,7 @@ def post_fork(server, worker):
 
 def test_apps_find_uvicorns_loggers(start):
     """As its worker for gunicorn leaves them: many an app logs there."""
-    server = start("import logging\nfor name in ('uvicorn', 'uvicorn.error'):\n    logging.getLogger(name).info('by way of %s', name)\n" + PLAIN)
+    server = start("import logging\nfor name in ('uvicorn', 'uvicorn.error'):\n    logging.getLogger(name).info('by way of %s', name)\n" + PRINTS)
     server.log.wait(r"^\[.*\] \[\d+\] \[INFO\] by way of uvicorn$")
     server.log.wait(r"^\[.*\] \[\d+\] \[INFO\] by way of uvicorn\.error$")
 
@@ -484,7 +412,7 @@ def test_a_filter_that_raises_costs_its_record_alone(start, app, kind):
         "loggers": {"gunicorn.access": {"level": "INFO", "handlers": ["file"], "propagate": False}},
     }
     app.path.joinpath("logging.json").write_text(json.dumps(config))
-    server = start(PLAIN, "--log-config-json", "logging.json", "--pythonpath", str(app.path))
+    server = start(PRINTS, "--log-config-json", "logging.json", "--pythonpath", str(app.path))
     for path in ("/before", "/boom1", "/boom2", "/after"):
         assert server.get(path).status == 200
     eventually(lambda: "/after" in contents(log), "the record after those that were lost")
@@ -507,7 +435,7 @@ def test_a_file_that_cannot_be_reopened_leaves_the_others(start, app):
     }
     app.path.joinpath("logging.json").write_text(json.dumps(config))
     app.path.joinpath("gone").mkdir()
-    server = start(PLAIN, "--log-config-json", "logging.json")
+    server = start(PRINTS, "--log-config-json", "logging.json")
     server.wait_ready()
     for name in (*names, "gone"):
         app.path.joinpath(name).rename(app.path / f"{name}.1")

@@ -4,7 +4,7 @@ import pytest
 from harness.client import Client
 from harness.http2 import Http2Client
 from harness.tls import TlsClient
-from test_monitor import Admin
+from harness.monitored import Admin
 from test_stuck_worker import ASGI, WSGI, release, threads_of
 
 KINDS = {"asgi": (ASGI, ()), "wsgi": (WSGI, ("--threads", "1")), "wsgi-threads": (WSGI, ("--threads", "2"))}

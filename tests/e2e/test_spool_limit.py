@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from harness import processes
 from harness.waiting import eventually
-from test_monitor import Admin
+from harness.monitored import Admin
 
 APP = """
 import os

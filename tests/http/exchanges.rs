@@ -1,34 +1,15 @@
-//! The life of a connection: order, keep-alive, expectations, unread bodies, half-close, refusals, upgrade.
+//! The life of a connection: order, keep-alive, expectations, unread bodies, half-close, refusals.
 
 use std::sync::Arc;
 
 use rgun::http::{
     BodyEnd, Connection, DISCARD_LIMIT, HttpEvent, KeepAlive, Policy, Refusal, ResponseError,
-    ResponseState, Upgrade,
+    ResponseState,
 };
 
+use crate::asking::*;
 use crate::reader;
 use crate::support::*;
-
-fn request(connection: &mut Connection) -> String {
-    match connection.poll_event() {
-        HttpEvent::Request(head) => String::from_utf8(head.target_path().to_vec()).unwrap(),
-        other => panic!("{other:?}"),
-    }
-}
-
-/// Answers with `ok`; the value of the Connection field.
-fn answer(connection: &mut Connection) -> String {
-    connection.start_response(200, None, [], &date()).unwrap();
-    let wire = connection.body(b"ok", BodyEnd::Last).unwrap().head.to_vec();
-    let (response, rest) = reader::response(&wire, false);
-    assert!(rest.is_empty());
-    response.values("connection").join(",")
-}
-
-fn get(path: &str, fields: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n").into_bytes()
-}
 
 fn post(length: usize) -> Vec<u8> {
     with_fields(&format!("Content-Length: {length}\r\n"))
@@ -44,16 +25,16 @@ fn pipelined_requests_come_one_at_a_time_in_order() {
     ]
     .concat());
     for path in ["/1", "/2", "/3"] {
-        assert_eq!(request(&mut connection), path);
+        assert_eq!(target(&mut connection), path);
         assert!(matches!(connection.poll_event(), HttpEvent::Paused));
-        assert_eq!(answer(&mut connection), "");
+        assert_eq!(answer_ok(&mut connection), "");
     }
     assert!(!connection.is_idle());
     assert!(matches!(connection.poll_event(), HttpEvent::NeedInput));
     assert!(connection.is_idle());
     connection.release_buffers();
     connection.receive(GET);
-    assert_eq!(request(&mut connection), "/");
+    assert_eq!(target(&mut connection), "/");
 }
 
 #[test]
@@ -92,8 +73,8 @@ fn who_keeps_the_connection() {
         ),
     ] {
         let mut connection = fed(&[head.as_bytes(), GET].concat());
-        request(&mut connection);
-        assert_eq!(answer(&mut connection), expected, "{head}");
+        target(&mut connection);
+        assert_eq!(answer_ok(&mut connection), expected, "{head}");
         assert_eq!(
             matches!(connection.poll_event(), HttpEvent::Request(_)),
             expected != "close",
@@ -106,8 +87,8 @@ fn who_keeps_the_connection() {
     };
     let mut connection = Connection::new(Arc::new(off));
     connection.receive(GET);
-    request(&mut connection);
-    assert_eq!(answer(&mut connection), "close");
+    target(&mut connection);
+    assert_eq!(answer_ok(&mut connection), "close");
     assert!(matches!(connection.poll_event(), HttpEvent::Closed));
 }
 
@@ -115,35 +96,35 @@ fn who_keeps_the_connection() {
 fn draining() {
     // The pending response announces it, and nothing is read after it.
     let mut connection = fed(&[GET, GET].concat());
-    request(&mut connection);
+    target(&mut connection);
     connection.set_close();
-    assert_eq!(answer(&mut connection), "close");
+    assert_eq!(answer_ok(&mut connection), "close");
     assert!(matches!(connection.poll_event(), HttpEvent::Closed));
     // An idle connection answers one more.
     let mut connection = fed(GET);
-    request(&mut connection);
-    answer(&mut connection);
+    target(&mut connection);
+    answer_ok(&mut connection);
     assert!(matches!(connection.poll_event(), HttpEvent::NeedInput));
     connection.set_close();
     connection.receive(GET);
-    request(&mut connection);
-    assert_eq!(answer(&mut connection), "close");
+    target(&mut connection);
+    assert_eq!(answer_ok(&mut connection), "close");
     // A head that was already sent promised to keep the connection: the next response announces the close.
     let mut connection = fed(&[GET, GET].concat());
-    request(&mut connection);
+    target(&mut connection);
     connection.start_response(200, None, [], &date()).unwrap();
     connection.body(b"x", BodyEnd::More).unwrap();
     connection.set_close();
     connection.body(b"", BodyEnd::Last).unwrap();
-    request(&mut connection);
-    assert_eq!(answer(&mut connection), "close");
+    target(&mut connection);
+    assert_eq!(answer_ok(&mut connection), "close");
 }
 
 #[test]
 fn expectations() {
     let expecting = with_fields("Content-Length: 5\r\nExpect: 100-Continue\r\n");
     let mut connection = fed(&expecting);
-    request(&mut connection);
+    target(&mut connection);
     assert!(matches!(connection.poll_event(), HttpEvent::NeedInput));
     assert_eq!(
         connection.continue_100(),
@@ -153,23 +134,23 @@ fn expectations() {
     connection.receive(b"hello");
     assert!(matches!(connection.poll_event(), HttpEvent::Body(_)));
     assert!(matches!(connection.poll_event(), HttpEvent::EndOfBody));
-    assert_eq!(answer(&mut connection), "");
+    assert_eq!(answer_ok(&mut connection), "");
 
     // The body came without waiting.
     let mut connection = fed(&[&expecting[..], b"hello", GET].concat());
-    request(&mut connection);
+    target(&mut connection);
     assert_eq!(connection.continue_100(), None);
     assert!(matches!(connection.poll_event(), HttpEvent::Body(_)));
 
     let mut connection = fed(&[&expecting[..], b"hello"].concat());
-    request(&mut connection);
+    target(&mut connection);
     assert!(matches!(connection.poll_event(), HttpEvent::Body(_)));
-    assert_eq!(answer(&mut connection), "", "the body is there");
+    assert_eq!(answer_ok(&mut connection), "", "the body is there");
 
     // No 100 Continue was sent: the next bytes could be the body or a request.
     let mut connection = fed(&expecting);
-    request(&mut connection);
-    assert_eq!(answer(&mut connection), "close");
+    target(&mut connection);
+    assert_eq!(answer_ok(&mut connection), "close");
     assert_eq!(connection.continue_100(), None);
     assert!(matches!(connection.poll_event(), HttpEvent::Closed));
 
@@ -180,7 +161,7 @@ fn expectations() {
         b"POST / HTTP/1.0\r\nExpect: whatever\r\nContent-Length: 5\r\n\r\n",
     ] {
         let mut connection = fed(head);
-        request(&mut connection);
+        target(&mut connection);
         assert_eq!(connection.continue_100(), None);
     }
 }
@@ -188,14 +169,14 @@ fn expectations() {
 #[test]
 fn a_short_unread_body_is_read_over() {
     let mut connection = fed(&[&post(1000)[..], &[b'x'; 400]].concat());
-    request(&mut connection);
-    assert_eq!(answer(&mut connection), "");
+    target(&mut connection);
+    assert_eq!(answer_ok(&mut connection), "");
     assert!(matches!(connection.poll_event(), HttpEvent::NeedInput));
     assert_eq!(connection.buffered(), 0);
     connection.receive(&[b'x'; 600]);
     connection.receive(GET);
     assert!(matches!(connection.poll_event(), HttpEvent::EndOfBody));
-    assert_eq!(request(&mut connection), "/");
+    assert_eq!(target(&mut connection), "/");
 
     let mut connection = fed(&[
         &with_fields("Transfer-Encoding: chunked\r\n")[..],
@@ -203,10 +184,10 @@ fn a_short_unread_body_is_read_over() {
         GET,
     ]
     .concat());
-    request(&mut connection);
-    assert_eq!(answer(&mut connection), "");
+    target(&mut connection);
+    assert_eq!(answer_ok(&mut connection), "");
     assert!(matches!(connection.poll_event(), HttpEvent::EndOfBody));
-    assert_eq!(request(&mut connection), "/");
+    assert_eq!(target(&mut connection), "/");
 }
 
 /// The bound is each body's own.
@@ -216,8 +197,8 @@ fn many_unread_bodies() {
     let mut connection = connection();
     for _ in 0..10 {
         connection.receive(&post(length));
-        request(&mut connection);
-        assert_eq!(answer(&mut connection), "");
+        target(&mut connection);
+        assert_eq!(answer_ok(&mut connection), "");
         assert!(matches!(connection.poll_event(), HttpEvent::NeedInput));
         connection.receive(&vec![b'x'; length / 2]);
         assert!(matches!(connection.poll_event(), HttpEvent::NeedInput));
@@ -233,13 +214,17 @@ fn many_unread_bodies() {
 fn a_long_unread_body_closes() {
     let limit = usize::try_from(DISCARD_LIMIT).unwrap();
     let mut connection = fed(&post(limit + 1));
-    request(&mut connection);
-    assert_eq!(answer(&mut connection), "close", "known before the answer");
+    target(&mut connection);
+    assert_eq!(
+        answer_ok(&mut connection),
+        "close",
+        "known before the answer"
+    );
     assert!(matches!(connection.poll_event(), HttpEvent::Closed));
 
     let mut connection = fed(&with_fields("Transfer-Encoding: chunked\r\n"));
-    request(&mut connection);
-    assert_eq!(answer(&mut connection), "", "not known yet");
+    target(&mut connection);
+    assert_eq!(answer_ok(&mut connection), "", "not known yet");
     let mut closed = false;
     for _ in 0..limit / 1000 + 2 {
         connection.receive(b"3e8\r\n");
@@ -262,14 +247,14 @@ fn a_malformed_unread_body_is_not_answered_again() {
         b"zz\r\n",
     ]
     .concat());
-    request(&mut connection);
-    answer(&mut connection);
+    target(&mut connection);
+    answer_ok(&mut connection);
     assert!(matches!(connection.poll_event(), HttpEvent::Closed));
     assert_eq!(connection.refuse(Refusal::BadChunk, &date()), b"");
 
     let mut connection = fed(&post(1000));
-    request(&mut connection);
-    answer(&mut connection);
+    target(&mut connection);
+    answer_ok(&mut connection);
     connection.input_ended();
     assert!(matches!(connection.poll_event(), HttpEvent::Closed));
 }
@@ -278,19 +263,19 @@ fn a_malformed_unread_body_is_not_answered_again() {
 fn a_half_closed_client_gets_its_answers() {
     let mut connection = fed(&[get("/1", ""), get("/2", "")].concat());
     connection.input_ended();
-    assert_eq!(request(&mut connection), "/1");
-    assert_eq!(answer(&mut connection), "");
-    assert_eq!(request(&mut connection), "/2");
-    assert_eq!(answer(&mut connection), "close", "nothing can follow");
+    assert_eq!(target(&mut connection), "/1");
+    assert_eq!(answer_ok(&mut connection), "");
+    assert_eq!(target(&mut connection), "/2");
+    assert_eq!(answer_ok(&mut connection), "close", "nothing can follow");
     assert!(matches!(connection.poll_event(), HttpEvent::Closed));
 
     let mut connection = fed(&[&post(5)[..], b"hello"].concat());
     connection.input_ended();
-    request(&mut connection);
+    target(&mut connection);
     assert!(matches!(connection.poll_event(), HttpEvent::Body(_)));
     assert!(matches!(connection.poll_event(), HttpEvent::EndOfBody));
     assert!(matches!(connection.poll_event(), HttpEvent::Paused));
-    assert_eq!(answer(&mut connection), "close");
+    assert_eq!(answer_ok(&mut connection), "close");
 }
 
 #[test]
@@ -316,7 +301,7 @@ fn an_end_at_the_wrong_place() {
     ] {
         let mut connection =
             fed(&[&with_fields("Transfer-Encoding: chunked\r\n")[..], body].concat());
-        request(&mut connection);
+        target(&mut connection);
         connection.input_ended();
         loop {
             match connection.poll_event() {
@@ -389,7 +374,7 @@ fn a_refused_head_request_has_no_body() {
 #[test]
 fn a_refusal_takes_the_place_of_what_has_not_left() {
     let mut connection = fed(&with_fields("Transfer-Encoding: chunked\r\n"));
-    request(&mut connection);
+    target(&mut connection);
     connection
         .start_response(200, None, [(&b"x"[..], &b"y"[..])], &date())
         .unwrap();
@@ -403,7 +388,7 @@ fn a_refusal_takes_the_place_of_what_has_not_left() {
     assert_eq!((response.status, response.values("x").len()), (400, 0));
 
     let mut connection = fed(&with_fields("Transfer-Encoding: chunked\r\n"));
-    request(&mut connection);
+    target(&mut connection);
     connection.start_response(200, None, [], &date()).unwrap();
     connection.body(b"part", BodyEnd::More).unwrap();
     connection.receive(b"bad\n");
@@ -422,77 +407,12 @@ fn a_refusal_takes_the_place_of_what_has_not_left() {
 #[test]
 fn an_aborted_response_closes() {
     let mut connection = fed(&[GET, GET].concat());
-    request(&mut connection);
+    target(&mut connection);
     connection.start_response(200, None, [], &date()).unwrap();
     connection.body(b"part", BodyEnd::More).unwrap();
     connection.abort();
     assert!(!connection.is_keep_alive());
     assert!(matches!(connection.poll_event(), HttpEvent::Closed));
-}
-
-const WEBSOCKET: &str =
-    "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: x\r\n";
-
-#[test]
-fn an_upgrade_hands_over_what_was_read() {
-    let mut connection = fed(&[&get("/ws", WEBSOCKET)[..], b"\x81\x05frame"].concat());
-    let HttpEvent::Request(head) = connection.poll_event() else {
-        panic!()
-    };
-    assert_eq!(head.upgrade(), Upgrade::WebSocket);
-    assert!(matches!(connection.poll_event(), HttpEvent::Paused));
-    let fields: [(&[u8], &[u8]); 3] = [
-        (b"sec-websocket-accept", b"y"),
-        (b"connection", b"close"),
-        (b"content-length", b"5"),
-    ];
-    let wire = connection
-        .switch_protocols(fields, &date())
-        .unwrap()
-        .to_vec();
-    let (response, rest) = reader::response(&wire, false);
-    assert_eq!((response.status, rest.len()), (101, 0));
-    assert_eq!(
-        response.names(),
-        [
-            "upgrade",
-            "connection",
-            "sec-websocket-accept",
-            "date",
-            "server"
-        ]
-    );
-    assert_eq!(response.values("connection"), ["Upgrade"]);
-    drop(head);
-    assert_eq!(&connection.into_upgraded()[..], b"\x81\x05frame");
-}
-
-#[test]
-fn an_upgrade_can_be_denied() {
-    let mut connection = fed(&[&get("/ws", WEBSOCKET)[..], GET].concat());
-    request(&mut connection);
-    connection.start_response(403, None, [], &date()).unwrap();
-    connection.body(b"", BodyEnd::Last).unwrap();
-    assert_eq!(request(&mut connection), "/");
-    assert_eq!(
-        connection.switch_protocols([], &date()),
-        Err(ResponseError::NoUpgrade)
-    );
-}
-
-#[test]
-fn what_is_no_upgrade() {
-    for head in [
-        get("/", "Upgrade: websocket\r\n"),
-        get("/", "Connection: upgrade\r\n"),
-        get("/", "Connection: upgrade\r\nUpgrade: h2c\r\n"),
-        get("/", &format!("{WEBSOCKET}Content-Length: 5\r\n")),
-        with_fields(WEBSOCKET),
-        format!("GET / HTTP/1.0\r\n{WEBSOCKET}\r\n").into_bytes(),
-    ] {
-        let head = crate::support::head(&head);
-        assert_eq!(head.upgrade(), Upgrade::None, "{head:?}");
-    }
 }
 
 #[test]
@@ -507,7 +427,7 @@ fn reading_in_place() {
         };
         assert_eq!(head.size(), GET.len());
         connection.recycle(head);
-        assert_eq!(answer(&mut connection), "");
+        assert_eq!(answer_ok(&mut connection), "");
         assert!(matches!(connection.poll_event(), HttpEvent::NeedInput));
     }
 }

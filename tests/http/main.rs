@@ -3,6 +3,7 @@
 mod support;
 
 mod alike;
+mod asking;
 mod bodies;
 mod dates;
 mod exchanges;
@@ -10,5 +11,7 @@ mod limits;
 mod properties;
 mod reader;
 mod requests;
+mod response_bodies;
 mod responses;
 mod smuggling;
+mod upgrades;

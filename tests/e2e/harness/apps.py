@@ -26,3 +26,13 @@ async def app(scope, receive, send):
 
 SYNTAX_ERROR = "def broken(:\n"
 IMPORT_ERROR = "import a_module_that_nobody_has\n"
+
+# WSGI; prints a line for each request.
+PRINTS = '''
+def app(environ, start_response):
+    print("printed")
+    if environ["PATH_INFO"] == "/fails":
+        raise ValueError("on purpose")
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+'''
