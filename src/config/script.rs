@@ -21,6 +21,7 @@ use super::{
 /// Runs the file and reports its settings; see `script/script.py`.
 pub const PROGRAM: &str = concat!(
     include_str!("script/script.py"),
+    include_str!("script/effects.py"),
     include_str!("script/cfg.py"),
     include_str!("script/ssl_context.py")
 );
@@ -28,6 +29,7 @@ pub const PROGRAM: &str = concat!(
 /// The same, with the code that calls the file's hooks.
 pub const HOOKS: &str = concat!(
     include_str!("script/script.py"),
+    include_str!("script/effects.py"),
     include_str!("script/cfg.py"),
     include_str!("script/ssl_context.py"),
     include_str!("script/hooks.py"),
