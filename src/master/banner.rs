@@ -2,27 +2,28 @@
 
 use std::fmt::Write;
 
-use super::shell::Shell;
-use crate::observability::{self, colour::Style};
+use super::generations::Generations;
+use super::listening::Listening;
+use super::reporting::Reporting;
+use crate::observability;
+use crate::observability::colour::Style;
 
 /// Addresses with a line of their own: the whole stays within six lines.
 const SHOWN: usize = 3;
 
-impl Shell<'_> {
-    /// On a terminal: prints the banner. Elsewhere the log has all of it.
-    pub(super) fn greet(&self) {
-        let settings = &self.generations.first;
-        observability::show_start(|style| {
-            let start = StartMessage {
-                app: settings.app.to_string(),
-                description: &self.reporting.description,
-                workers: (settings.workers, settings.most_workers()),
-                config_file: settings.config_file.as_deref(),
-                addresses: &self.listening.addresses,
-            };
-            start.banner(style)
-        });
-    }
+/// On a terminal: prints the banner. Elsewhere the log has all of it.
+pub fn show(generations: &Generations<'_>, listening: &Listening, reporting: &Reporting) {
+    let settings = &generations.first;
+    observability::show_start(|style| {
+        let start = StartMessage {
+            app: settings.app.to_string(),
+            description: &reporting.description,
+            workers: (settings.workers, settings.most_workers()),
+            config_file: settings.config_file.as_deref(),
+            addresses: &listening.addresses,
+        };
+        start.banner(style)
+    });
 }
 
 struct StartMessage<'a> {

@@ -6,6 +6,8 @@ mod shared;
 mod state;
 mod watch;
 
-pub use self::renewal::{check, for_a_server_without_master};
+pub use self::renewal::{
+    advance, check, follow, for_a_server_without_master, open, read, reload, restore, state,
+};
 pub use self::shared::SharedCertificates;
 pub use self::state::{CertificateState, Certificates, CertificatesState};

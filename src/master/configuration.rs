@@ -69,7 +69,7 @@ impl<F: Fn() -> Result<Settings, String>> Configuration for F {
 
 /// The program that reads a file.
 #[derive(Debug)]
-pub(super) struct Asking {
+pub struct Asking {
     pub generation: Generation,
     pub child: ProgramProcess,
     /// Monotonic.

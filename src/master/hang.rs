@@ -4,4 +4,5 @@
 mod record;
 mod state;
 
+pub use self::record::{ask_for_stacks, awaits_stacks, collect_stacks, look_for_stacks};
 pub use self::state::{BootProgress, Hang};

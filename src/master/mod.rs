@@ -15,6 +15,7 @@ mod certificates;
 mod check;
 mod child;
 mod child_signal;
+mod children;
 mod commands;
 mod companions;
 mod comparison;
@@ -26,43 +27,59 @@ mod daemon;
 mod descriptors;
 mod error;
 mod event_log;
+mod event_queue;
 mod event_text;
 mod failed_start;
+mod fork;
 mod generation;
+mod generations;
 mod hang;
+mod heartbeats;
 mod helper_exit;
 mod helper_init;
+mod helper_processes;
 mod helpers;
 mod host;
 mod launch;
 mod listeners;
+mod listening;
 mod load;
+mod logs;
+mod loop_control;
+mod main_loop;
 mod memory;
 mod molds;
 mod monitor_helper;
 mod monitor_process;
 mod names;
 mod note;
+mod orders;
 mod pidfile;
 mod prepare;
 mod preview;
 mod previews;
 mod program;
+mod reporting;
+mod reports;
 mod restart_counters;
 mod running_command;
 mod sampling;
 mod scaling;
 mod service;
 mod shell;
+mod signals;
 mod stack_dump;
-
 pub mod supervisor;
 mod tidy_stacks;
 mod turn;
 pub mod upgrade;
 mod watcher_helper;
 mod watcher_process;
+mod worker_exit;
 mod worker_init;
+mod worker_messages;
+mod worker_processes;
+mod worker_start;
 mod workers;
 
 pub use certificates::{
@@ -82,8 +99,10 @@ pub use worker_init::WorkerInit;
 use std::sync::Arc;
 
 use self::check::try_temporary_directory;
+use self::event_queue::HEARD;
+use self::loop_control::End;
 use self::pidfile::PidFile;
-use self::shell::{End, HEARD, Shell};
+use self::shell::Shell;
 use self::upgrade::first::FirstMaster;
 use crate::config::{ProcessMode, Settings};
 pub use crate::sys::Listener;
@@ -136,7 +155,13 @@ fn govern(
     );
     let mut shell = Shell::new(Arc::clone(&settings), signals, configuration, host)?;
     try_temporary_directory(&settings)?;
-    shell.open_certificates(&settings)?;
+    let serving = shell.supervisor.generation();
+    certificates::open(
+        &mut shell.generations,
+        &mut shell.listening,
+        serving,
+        &settings,
+    )?;
     let is_second = first.is_some();
     let (listeners, set) = match first {
         None => {
@@ -144,7 +169,12 @@ fn govern(
             ServerListeners::open(&settings, caller)?
         }
         Some(first) => {
-            shell.begin_beside(first.pid);
+            upgrade::second::begin_beside(
+                &shell.generations,
+                &mut shell.reporting,
+                &mut shell.upgrade,
+                first.pid,
+            );
             first.listeners(&settings)?
         }
     };
@@ -168,15 +198,20 @@ fn govern(
             "process 1 is a shell that does not pass SIGTERM on: a container that is stopped is killed"
         );
     }
-    shell.give_logs();
+    logs::give(&shell.fleet);
     for address in listeners.addresses(&set) {
         tracing::info!(address, "listening");
     }
     shell.listening.listeners = listeners;
-    for generation_config in shell.generations.generation_configs.values_mut() {
-        generation_config.listeners = set.clone();
+    for config in shell.generations.values_mut() {
+        config.listeners = set.clone();
     }
-    shell.show_listeners(shell.supervisor.generation());
+    listeners::show(
+        &shell.generations,
+        &mut shell.helpers.monitor,
+        &mut shell.listening,
+        serving,
+    );
     match binds::Binds::open_admin(&settings) {
         Ok(admin) => shell.helpers.monitor.binds = admin,
         Err(error) => {
@@ -212,7 +247,7 @@ fn govern(
         control::Control::open(&settings)
     };
     match control {
-        Ok(control) => shell.handlers.control = control,
+        Ok(control) => shell.clients.control = control,
         Err(error) => {
             shell.helpers.monitor.dismiss();
             shell.listening.listeners.close();
@@ -236,7 +271,7 @@ fn serve(
     announcement: &mut Option<Announcement>,
     host: &dyn Host,
 ) -> Result<RunOutcome, Error> {
-    let end = match shell.run() {
+    let end = match main_loop::run(&mut shell) {
         Ok(End::Child(child)) => {
             // Everything that belongs to the master alone is closed here: other workers' channels, the lifeline's
             // write end.
@@ -259,10 +294,10 @@ fn serve(
         Ok(End::Exit(code)) => Ok(RunOutcome::Exit(code)),
         Err(error) => Err(error),
     };
-    shell.molds.kill();
-    shell.helpers.companions.kill();
+    shell.molds.kill_all();
+    shell.helpers.companions.kill_all();
     *announcement = shell.reporting.announcement.take();
-    shell.handlers.control.close();
+    shell.clients.control.close();
     shell.helpers.monitor.dismiss();
     shell.helpers.watcher.dismiss();
     shell.listening.previews.close();

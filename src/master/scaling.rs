@@ -35,6 +35,16 @@ impl Look {
 pub type Seen = (Incarnation, Counters, u64);
 
 impl LoadWindow {
+    /// The number of workers has followed the load.
+    pub fn count(&mut self, decision: &ScaleDecision) {
+        let count = if decision.to > decision.from {
+            &mut self.ups
+        } else {
+            &mut self.downs
+        };
+        *count += 1;
+    }
+
     /// Those that were there at the look before are compared with it.
     pub fn look(&mut self, now_us: u64, waiting: u64, seen: &[Seen]) -> Load {
         let span_us = now_us.saturating_sub(self.at_us).max(1);

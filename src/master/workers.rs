@@ -9,7 +9,7 @@ use super::Error;
 use super::control::Rate;
 use super::descriptors::{KeptDescriptors, copy};
 use super::hang::{BootProgress, Hang};
-use super::supervisor::{Exit, Generation, Incarnation, Slot};
+use super::supervisor::{BootPhase, Exit, Generation, Incarnation, Slot};
 use crate::ipc::{self, Board, InFlight, MasterChannel, Page, Phase, ToWorker};
 use crate::sys::{MemFile, Pid, clock};
 
@@ -294,5 +294,17 @@ pub fn exit(exit: crate::sys::process::ProcessExit) -> Exit {
                 core,
             }
         }
+    }
+}
+
+/// Converts a phase of a boot into the supervisor's type.
+pub fn boot_phase(phase: Phase) -> BootPhase {
+    match phase {
+        Phase::Boot => BootPhase::Boot,
+        Phase::Import => BootPhase::Import,
+        Phase::Load => BootPhase::Load,
+        Phase::Lifespan => BootPhase::Lifespan,
+        Phase::ReadyPath => BootPhase::ReadyPath,
+        Phase::Settings => BootPhase::Settings,
     }
 }

@@ -11,7 +11,11 @@ use crate::config::{Settings, TlsSettings, WatchCertificates};
 use crate::ipc::{self, ToWorker};
 use crate::master::Error;
 use crate::master::descriptors::{KeptDescriptors, copy};
+use crate::master::generations::Generations;
+use crate::master::listening::Listening;
 use crate::master::shell::Shell;
+use crate::master::supervisor::Generation;
+use crate::master::workers::Workers;
 use crate::sys::{Document, clock};
 use crate::tls::{self, CertificateSummary, Material, Problem};
 
@@ -76,293 +80,282 @@ fn lines(summaries: &[CertificateSummary]) -> String {
         .collect()
 }
 
-impl Shell<'_> {
-    /// Called before anything is bound.
-    pub(in crate::master) fn open_certificates(
-        &mut self,
-        settings: &Settings,
-    ) -> Result<(), Error> {
-        let Some(tls) = &settings.tls else {
-            return Ok(());
+/// Called before anything is bound.
+pub fn open(
+    generations: &mut Generations<'_>,
+    listening: &mut Listening,
+    serving: Generation,
+    settings: &Settings,
+) -> Result<(), Error> {
+    let Some(tls) = &settings.tls else {
+        return Ok(());
+    };
+    let state = CertificateState::new()?;
+    let certificates = state.certificates(tls)?;
+    listening.certificates = Some(state);
+    for config in generations.values_mut() {
+        config.certificates = Some(certificates.clone());
+    }
+    follow(generations, listening, serving);
+    Ok(())
+}
+
+pub fn state(
+    generations: &Generations<'_>,
+    listening: &Listening,
+    kept: &mut KeptDescriptors,
+) -> Option<CertificatesState> {
+    let state = listening.certificates.as_ref()?;
+    Some(CertificatesState {
+        keys: kept.keep(&state.keys_memory),
+        generations: generations
+            .iter()
+            .filter_map(|(generation, config)| {
+                let certificates = config.certificates.as_ref()?;
+                Some((generation, kept.keep(&*certificates.document)))
+            })
+            .collect(),
+    })
+}
+
+/// # Errors
+/// A descriptor is not open, or what is behind it cannot be used.
+pub fn restore(
+    generations: &mut Generations<'_>,
+    listening: &mut Listening,
+    serving: Generation,
+    restored: CertificatesState,
+) -> Result<(), Error> {
+    let state = CertificateState::restore(copy(restored.keys)?)?;
+    for (generation, fd) in restored.generations {
+        let document = Document::adopt(copy(fd)?);
+        let Some(config) = generations.get_mut(generation) else {
+            continue;
         };
-        let state = CertificateState::new()?;
-        let certificates = state.certificates(tls)?;
-        self.listening.certificates = Some(state);
-        for generation_config in self.generations.generation_configs.values_mut() {
-            generation_config.certificates = Some(certificates.clone());
-        }
-        self.follow_certificates();
-        Ok(())
-    }
-
-    pub(in crate::master) fn certificates_state(
-        &self,
-        kept: &mut KeptDescriptors,
-    ) -> Option<CertificatesState> {
-        let state = self.listening.certificates.as_ref()?;
-        let generation_configs = self.generations.generation_configs.iter();
-        Some(CertificatesState {
-            keys: kept.keep(&state.keys_memory),
-            generations: generation_configs
-                .filter_map(|(generation, generation_config)| {
-                    let certificates = generation_config.certificates.as_ref()?;
-                    Some((*generation, kept.keep(&*certificates.document)))
-                })
-                .collect(),
-        })
-    }
-
-    /// # Errors
-    /// A descriptor is not open, or what is behind it cannot be used.
-    pub(in crate::master) fn restore_certificates(
-        &mut self,
-        restored: CertificatesState,
-    ) -> Result<(), Error> {
-        let state = CertificateState::restore(copy(restored.keys)?)?;
-        for (generation, fd) in restored.generations {
-            let document = Document::adopt(copy(fd)?);
-            let Some(generation_config) = self.generations.generation_configs.get_mut(&generation)
-            else {
-                continue;
-            };
-            let Some(settings) = generation_config.settings.tls.clone() else {
-                return Err(ipc::Error::Malformed("certificates without --certfile").into());
-            };
-            let material =
-                Material::decode(&document.read()?).ok_or(ipc::Error::Malformed("certificates"))?;
-            let loaded = tls::load(&settings, &material, state.keys, SystemTime::now())?;
-            generation_config.certificates = Some(Certificates {
-                settings,
-                material: Arc::new(material),
-                summaries: loaded.summaries.into(),
-                document: Arc::new(document),
-            });
-        }
-        self.listening.certificates = Some(state);
-        self.follow_certificates();
-        Ok(())
-    }
-
-    /// Those of a new generation; `None`: this server does not use TLS.
-    pub(in crate::master) fn read_certificates(
-        &self,
-        settings: &Settings,
-    ) -> Result<Option<Certificates>, Error> {
-        match (&self.listening.certificates, &settings.tls) {
-            (Some(state), Some(tls)) => state.certificates(tls).map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    /// Called when generations have begun or ended: updates metrics and the watch for those that live.
-    pub(in crate::master) fn follow_certificates(&mut self) {
-        let Some(state) = &mut self.listening.certificates else {
-            return;
+        let Some(settings) = config.settings.tls.clone() else {
+            return Err(ipc::Error::Malformed("certificates without --certfile").into());
         };
-        let generation = self.supervisor.generation();
-        let serving = self.generations.generation_configs.get(&generation);
-        let summaries =
-            serving.and_then(|generation_config| generation_config.certificates.as_ref());
-        if let Some(certificates) = summaries
-            && let Err(error) = state
-                .expiry
-                .replace(lines(&certificates.summaries).as_bytes())
-        {
-            tracing::warn!(%error, "metrics do not show when certificates expire");
-        }
-        let watched: Vec<&TlsSettings> = self
-            .generations
-            .generation_configs
-            .values()
-            .filter_map(|generation_config| generation_config.certificates.as_ref())
-            .map(|certificates| &certificates.settings)
-            .filter(|settings| settings.watch == WatchCertificates::Yes)
-            .collect();
-        if watched.is_empty() {
-            state.watch = None;
-            return;
-        }
-        if state.watch.is_none() {
-            match CertificateWatch::open() {
-                Ok(watch) => state.watch = Some(watch),
-                Err(error) => {
-                    tracing::warn!(%error, "changed certificates are not noticed; `rgun ctl reload-certificates` loads them");
-                    return;
-                }
-            }
-        }
-        if let Some(watch) = &mut state.watch {
-            watch.follow(watched.iter().flat_map(|settings| {
-                let pairs = settings.certificates.iter();
-                pairs
-                    .flat_map(|files| [&files.chain, files.key()])
-                    .chain(&settings.client_authorities)
-            }));
-        }
+        let material =
+            Material::decode(&document.read()?).ok_or(ipc::Error::Malformed("certificates"))?;
+        let loaded = tls::load(&settings, &material, state.keys, SystemTime::now())?;
+        config.certificates = Some(Certificates {
+            settings,
+            material: Arc::new(material),
+            summaries: loaded.summaries.into(),
+            document: Arc::new(document),
+        });
     }
+    listening.certificates = Some(state);
+    follow(generations, listening, serving);
+    Ok(())
+}
 
-    /// Called once per turn.
-    pub(in crate::master) fn keep_certificates(&mut self) {
-        let now = clock::monotonic();
-        let Some(state) = &mut self.listening.certificates else {
-            return;
-        };
-        if let Some(watch) = &mut state.watch
-            && watch.has_changed()
-        {
-            state.settled_at = Some(now + SETTLE);
-            state.looked = false;
-        }
-        if state.rotate_at <= now {
-            state.rotate();
-            self.look_at_certificates();
-        }
-        self.load_settled(now);
-        self.notify_of_certificates(now);
+/// Those of a new generation; `None`: this server does not use TLS.
+pub fn read(listening: &Listening, settings: &Settings) -> Result<Option<Certificates>, Error> {
+    match (&listening.certificates, &settings.tls) {
+        (Some(state), Some(tls)) => state.certificates(tls).map(Some),
+        _ => Ok(None),
     }
+}
 
-    /// Checks from time to time for certificates that are about to expire.
-    fn look_at_certificates(&self) {
-        for certificates in self
-            .generations
-            .generation_configs
-            .values()
-            .filter_map(|generation_config| generation_config.certificates.as_ref())
-        {
-            let Some(state) = &self.listening.certificates else {
+/// Called when generations have begun or ended: updates metrics and the watch for those that live.
+pub fn follow(generations: &Generations<'_>, listening: &mut Listening, serving: Generation) {
+    if let Some(state) = &mut listening.certificates {
+        show_and_watch(state, generations, serving);
+    }
+}
+
+fn show_and_watch(
+    state: &mut CertificateState,
+    generations: &Generations<'_>,
+    serving: Generation,
+) {
+    let serving = generations.get(serving);
+    if let Some(certificates) = serving.and_then(|config| config.certificates.as_ref())
+        && let Err(error) = state
+            .expiry
+            .replace(lines(&certificates.summaries).as_bytes())
+    {
+        tracing::warn!(%error, "metrics do not show when certificates expire");
+    }
+    let watched: Vec<&TlsSettings> = generations
+        .values()
+        .filter_map(|config| config.certificates.as_ref())
+        .map(|certificates| &certificates.settings)
+        .filter(|settings| settings.watch == WatchCertificates::Yes)
+        .collect();
+    if watched.is_empty() {
+        state.watch = None;
+        return;
+    }
+    if state.watch.is_none() {
+        match CertificateWatch::open() {
+            Ok(watch) => state.watch = Some(watch),
+            Err(error) => {
+                tracing::warn!(%error, "changed certificates are not noticed; `rgun ctl reload-certificates` loads them");
                 return;
-            };
-            let (settings, material) = (&certificates.settings, &certificates.material);
-            if let Ok(loaded) = tls::load(settings, material, state.keys, SystemTime::now()) {
-                loaded.warnings.iter().for_each(warn);
             }
         }
     }
+    if let Some(watch) = &mut state.watch {
+        watch.follow(watched.iter().flat_map(|settings| {
+            let pairs = settings.certificates.iter();
+            pairs
+                .flat_map(|files| [&files.chain, files.key()])
+                .chain(&settings.client_authorities)
+        }));
+    }
+}
 
-    fn load_settled(&mut self, now: Duration) {
-        let Some(state) = &mut self.listening.certificates else {
-            return;
-        };
-        if state.settled_at.take_if(|at| *at <= now).is_none() {
-            return;
+/// Called when the files may have changed, or something else is due.
+pub fn advance(shell: &mut Shell<'_>) {
+    let now = clock::monotonic();
+    let Some(state) = &mut shell.listening.certificates else {
+        return;
+    };
+    let (generations, workers) = (&mut shell.generations, &shell.fleet.workers);
+    let serving = shell.supervisor.generation();
+    if let Some(watch) = &mut state.watch
+        && watch.has_changed()
+    {
+        state.settled_at = Some(now + SETTLE);
+        state.looked = false;
+    }
+    if state.rotate_at <= now {
+        state.rotate();
+        look(state, generations);
+    }
+    if state.settled_at.take_if(|at| *at <= now).is_some() {
+        load_settled(state, generations, workers, serving, now);
+    }
+    notify(state, workers, now);
+}
+
+/// Checks from time to time for certificates that are about to expire.
+fn look(state: &CertificateState, generations: &Generations<'_>) {
+    let all = generations
+        .values()
+        .filter_map(|config| config.certificates.as_ref());
+    for certificates in all {
+        let (settings, material) = (&certificates.settings, &certificates.material);
+        if let Ok(loaded) = tls::load(settings, material, state.keys, SystemTime::now()) {
+            loaded.warnings.iter().for_each(warn);
         }
-        let looked = std::mem::replace(&mut state.looked, true);
-        // Links may have new targets now.
-        self.follow_certificates();
-        let Err(problem) = self.replace_certificates(RenewalCause::Watch) else {
-            return;
-        };
-        let Some(state) = &mut self.listening.certificates else {
-            return;
-        };
+    }
+}
+
+fn load_settled(
+    state: &mut CertificateState,
+    generations: &mut Generations<'_>,
+    workers: &Workers,
+    serving: Generation,
+    now: Duration,
+) {
+    let looked = std::mem::replace(&mut state.looked, true);
+    // Links may have new targets now.
+    show_and_watch(state, generations, serving);
+    let cause = RenewalCause::Watch;
+    if let Err(problem) = replace(state, generations, workers, serving, cause) {
         if looked {
             report(state, problem);
         } else {
             state.settled_at = Some(now + SECOND_LOOK);
         }
     }
+}
 
-    /// `rgun ctl reload-certificates`: returns what was done, or why nothing was.
-    ///
-    /// # Errors
-    /// Why the new certificates cannot be used.
-    pub(in crate::master) fn reload_certificates(&mut self) -> Result<String, String> {
-        let Some(state) = &mut self.listening.certificates else {
-            return Err("the server does not speak TLS; it needs --certfile".to_owned());
-        };
-        state.settled_at = None;
-        match self.replace_certificates(RenewalCause::Command) {
-            Ok(true) => Ok("new certificates are used".to_owned()),
-            Ok(false) => Ok("the certificate files have not changed".to_owned()),
-            Err(problem) => {
-                let message = format!(
-                    "certificates not replaced, the old ones are used: {problem} ({})",
-                    problem.hint
-                );
-                if let Some(state) = &mut self.listening.certificates {
-                    report(state, problem);
-                }
-                Err(message)
-            }
+/// `rgun ctl reload-certificates`: returns what was done, or why nothing was.
+///
+/// # Errors
+/// Why the new certificates cannot be used.
+pub fn reload(shell: &mut Shell<'_>) -> Result<String, String> {
+    let Some(state) = &mut shell.listening.certificates else {
+        return Err("the server does not speak TLS; it needs --certfile".to_owned());
+    };
+    let (generations, workers) = (&mut shell.generations, &shell.fleet.workers);
+    state.settled_at = None;
+    let (serving, cause) = (shell.supervisor.generation(), RenewalCause::Command);
+    match replace(state, generations, workers, serving, cause) {
+        Ok(true) => Ok("new certificates are used".to_owned()),
+        Ok(false) => Ok("the certificate files have not changed".to_owned()),
+        Err(problem) => {
+            let message = format!(
+                "certificates not replaced, the old ones are used: {problem} ({})",
+                problem.hint
+            );
+            report(state, problem);
+            Err(message)
         }
     }
+}
 
-    /// Reads the files of every generation, and replaces the certificates of all or of none. True: some have changed.
-    fn replace_certificates(&mut self, cause: RenewalCause) -> Result<bool, Problem> {
-        let Some(state) = &mut self.listening.certificates else {
-            return Ok(false);
+/// Reads the files of every generation, and replaces the certificates of all or of none. True: some have changed.
+fn replace(
+    state: &mut CertificateState,
+    generations: &mut Generations<'_>,
+    workers: &Workers,
+    serving: Generation,
+    cause: RenewalCause,
+) -> Result<bool, Problem> {
+    let mut replacements = Vec::new();
+    for (generation, config) in generations.iter() {
+        let Some(certificates) = &config.certificates else {
+            continue;
         };
-        let mut replacements = Vec::new();
-        for (generation, generation_config) in &self.generations.generation_configs {
-            let Some(certificates) = &generation_config.certificates else {
-                continue;
-            };
-            let (material, summaries) = state.load(&certificates.settings)?;
-            if material != *certificates.material {
-                replacements.push((*generation, material, summaries));
-            }
+        let (material, summaries) = state.load(&certificates.settings)?;
+        if material != *certificates.material {
+            replacements.push((generation, material, summaries));
         }
-        state.reported = None;
-        let changed = !replacements.is_empty();
-        for (generation, material, summaries) in replacements {
-            let generation_config = self.generations.generation_configs.get_mut(&generation);
-            let Some(certificates) = generation_config
-                .and_then(|generation_config| generation_config.certificates.as_mut())
-            else {
-                continue;
-            };
-            if let Err(error) = certificates.document.replace(&material.encode()) {
-                tracing::error!(%error, "certificates not given to workers");
-                continue;
-            }
-            for summary in &*summaries {
-                let CertificateSummary {
-                    name,
-                    file,
-                    expiry_date,
-                    ..
-                } = summary;
-                tracing::info!(
-                    name,
-                    file,
-                    expires = expiry_date,
-                    %cause,
-                    "certificate loaded"
-                );
-            }
-            certificates.material = Arc::new(material);
-            certificates.summaries = summaries;
-        }
-        if changed {
-            state.to_notify = self
-                .fleet
-                .workers
-                .iter()
-                .map(|(incarnation, _)| incarnation)
-                .collect();
-            state.notify_at = Duration::ZERO;
-            self.follow_certificates();
-            self.notify_of_certificates(clock::monotonic());
-        }
-        Ok(changed)
     }
+    state.reported = None;
+    let changed = !replacements.is_empty();
+    for (generation, material, summaries) in replacements {
+        let config = generations.get_mut(generation);
+        let Some(certificates) = config.and_then(|config| config.certificates.as_mut()) else {
+            continue;
+        };
+        if let Err(error) = certificates.document.replace(&material.encode()) {
+            tracing::error!(%error, "certificates not given to workers");
+            continue;
+        }
+        for summary in &*summaries {
+            let CertificateSummary {
+                name,
+                file,
+                expiry_date,
+                ..
+            } = summary;
+            tracing::info!(
+                name,
+                file,
+                expires = expiry_date,
+                %cause,
+                "certificate loaded"
+            );
+        }
+        certificates.material = Arc::new(material);
+        certificates.summaries = summaries;
+    }
+    if changed {
+        state.to_notify = workers.iter().map(|(incarnation, _)| incarnation).collect();
+        state.notify_at = Duration::ZERO;
+        show_and_watch(state, generations, serving);
+        notify(state, workers, clock::monotonic());
+    }
+    Ok(changed)
+}
 
-    fn notify_of_certificates(&mut self, now: Duration) {
-        let Some(state) = &mut self.listening.certificates else {
-            return;
-        };
-        if state.to_notify.is_empty() || state.notify_at > now {
-            return;
-        }
-        state.notify_at = now + NOTIFY_AGAIN;
-        let workers = &self.fleet.workers;
-        state.to_notify.retain(|incarnation| {
-            let worker = workers.get(*incarnation);
-            let sent = worker.map(|worker| worker.channel.send(&ToWorker::LoadCertificates));
-            // A worker that has exited, or is about to, needs no notification.
-            matches!(sent, Some(Err(ipc::Error::Full)))
-        });
+fn notify(state: &mut CertificateState, workers: &Workers, now: Duration) {
+    if state.to_notify.is_empty() || state.notify_at > now {
+        return;
     }
+    state.notify_at = now + NOTIFY_AGAIN;
+    state.to_notify.retain(|incarnation| {
+        let worker = workers.get(*incarnation);
+        let sent = worker.map(|worker| worker.channel.send(&ToWorker::LoadCertificates));
+        // A worker that has exited, or is about to, needs no notification.
+        matches!(sent, Some(Err(ipc::Error::Full)))
+    });
 }
 
 fn report(state: &mut CertificateState, problem: Problem) {

@@ -7,7 +7,7 @@ use crate::master::child_signal::deliver;
 use crate::master::supervisor::CompanionId;
 use crate::sys::command::kill_group;
 use crate::sys::signals::SignalNumber;
-use crate::sys::{self, Document, Pid};
+use crate::sys::{self, Document, Pid, clock};
 
 /// Without `--beside` there are none.
 #[derive(Debug, Default)]
@@ -64,8 +64,30 @@ impl CompanionProcesses {
         }
     }
 
+    /// To the process alone: what it has started is its own to end.
+    pub fn terminate(&self, companion: CompanionId) {
+        if let Some(running) = self.get(companion) {
+            deliver(running.pid, SignalNumber::TERM);
+        }
+    }
+
+    pub fn kill(&self, companion: CompanionId) {
+        if let Some(running) = self.get(companion)
+            && let Err(error) = kill_group(running.pid, SignalNumber::KILL)
+        {
+            tracing::warn!(%error, "signal not delivered");
+        }
+    }
+
+    /// Reads what it has printed.
+    pub fn read(&mut self, companion: CompanionId) {
+        if let Some(running) = self.running.get_mut(&companion) {
+            running.output.hear(clock::monotonic());
+        }
+    }
+
     /// The master fails, and cannot wait for them.
-    pub fn kill(&self) {
+    pub fn kill_all(&self) {
         for running in self.running.values() {
             drop(kill_group(running.pid, SignalNumber::KILL));
         }

@@ -3,11 +3,14 @@
 //! Served in the master's loop: nothing here waits, and the resources that clients can use are bounded.
 
 mod client;
+mod clients;
 mod companions;
-mod handlers;
 pub mod place;
 pub mod protocol;
 mod rate;
+mod refusal;
+mod replies;
+mod requests;
 mod socket;
 mod stack_request;
 mod stack_requests;
@@ -16,8 +19,10 @@ pub mod trust;
 mod wait;
 mod waiting_clients;
 
-pub use handlers::refused;
+pub use clients::ControlClients;
 pub use rate::Rate;
+pub use refusal::refused;
+pub use replies::reply;
+pub use requests::take_requests;
 pub use socket::{Control, ControlSource, ControlState};
-pub use stack_requests::StackRequests;
 pub use waiting_clients::WaitingClients;

@@ -2,111 +2,106 @@
 
 use std::time::Duration;
 
+use super::companions;
 use super::protocol::{
     InFlightRequest, PreviousGeneration, Reloads, RolloutStatus, ScaleChange, ScalingStatus,
     Status, WorkerStatus,
 };
 use crate::config::{DjangoFiles, StaticFiles};
 use crate::master::event_text::kept;
+use crate::master::reporting::Reporting;
 use crate::master::scaling::reason;
 use crate::master::shell::Shell;
-use crate::master::supervisor::{
-    Generation, RolloutStage, ScalingView, ServerState, WorkerStage, WorkerView,
-};
+use crate::master::supervisor::{RolloutStage, ScalingView, ServerState, WorkerStage, WorkerView};
+use crate::master::workers::Workers;
 use crate::sys::clock;
 use crate::sys::process::resident;
 
-impl Shell<'_> {
-    pub(super) fn status(&self) -> Status {
-        let now = clock::monotonic_ms();
-        let mut workers: Vec<WorkerStatus> = self
+pub fn of(shell: &Shell<'_>) -> Status {
+    let now = clock::monotonic_ms();
+    let mut workers: Vec<WorkerStatus> = shell
+        .supervisor
+        .workers()
+        .filter_map(|view| worker_status(&shell.fleet.workers, &shell.reporting, &view, now))
+        .collect();
+    workers.sort_by_key(|worker| (worker.slot, worker.generation, worker.pid));
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        name: shell.generations.first.process_name.clone(),
+        app: shell.generations.first.app.to_string(),
+        state: service(shell.supervisor.service()).to_owned(),
+        generation: shell.supervisor.generation().0,
+        uptime_ms: u64::try_from(shell.events.now().0.as_millis()).unwrap_or(u64::MAX),
+        listeners: shell.listening.addresses.to_vec(),
+        static_files: shell
+            .generations
+            .get(shell.supervisor.generation())
+            .map(|generation_config| mounts(&generation_config.settings.files))
+            .unwrap_or_default(),
+        rollout: shell.supervisor.rollout().map(|rollout| RolloutStatus {
+            generation: rollout.generation.0,
+            state: rollout_stage(rollout.stage).to_owned(),
+            slots: rollout.slots,
+            left_ms: rollout.left.map(ms),
+            preview: shell.listening.preview_addresses(rollout.generation),
+        }),
+        previous: shell
             .supervisor
-            .workers()
-            .filter_map(|view| self.worker_status(&view, now))
-            .collect();
-        workers.sort_by_key(|worker| (worker.slot, worker.generation, worker.pid));
-        Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            name: self.generations.first.process_name.clone(),
-            app: self.generations.first.app.to_string(),
-            state: service(self.supervisor.service()).to_owned(),
-            generation: self.supervisor.generation().0,
-            uptime_ms: u64::try_from(self.now().0.as_millis()).unwrap_or(u64::MAX),
-            listeners: self.listening.addresses.to_vec(),
-            static_files: self
-                .generations
-                .generation_configs
-                .get(&self.supervisor.generation())
-                .map(|generation_config| mounts(&generation_config.settings.files))
-                .unwrap_or_default(),
-            rollout: self.supervisor.rollout().map(|rollout| RolloutStatus {
-                generation: rollout.generation.0,
-                state: rollout_stage(rollout.stage).to_owned(),
-                slots: rollout.slots,
-                left_ms: rollout.left.map(ms),
-                preview: self.preview_addresses(rollout.generation),
+            .previous()
+            .map(|previous| PreviousGeneration {
+                generation: previous.generation.0,
+                left_ms: ms(previous.left),
+                kept: kept(previous.kept).to_owned(),
             }),
-            previous: self
-                .supervisor
-                .previous()
-                .map(|previous| PreviousGeneration {
-                    generation: previous.generation.0,
-                    left_ms: ms(previous.left),
-                    kept: kept(previous.kept).to_owned(),
-                }),
-            workers_wanted: self.supervisor.target(),
-            scaling: self.supervisor.scaling().map(scaling_status),
-            reloads: Reloads {
-                succeeded: self.reporting.restart_counters.reloads,
-                failed: self.reporting.restart_counters.reloads_failed,
-                last_failure: self.reporting.event_log.last_reload_failure.clone(),
-            },
-            workers,
-            companions: self.companions_status(now),
-        }
+        workers_wanted: shell.supervisor.target(),
+        scaling: shell.supervisor.scaling().map(scaling_status),
+        reloads: Reloads {
+            succeeded: shell.reporting.restart_counters.reloads,
+            failed: shell.reporting.restart_counters.reloads_failed,
+            last_failure: shell.reporting.event_log.last_reload_failure.clone(),
+        },
+        workers,
+        companions: companions::status(&shell.helpers.companions, &shell.supervisor, now),
     }
+}
 
-    /// Addresses where that generation can be inspected before it serves.
-    pub(super) fn preview_addresses(&self, generation: Generation) -> Vec<String> {
-        let binds = self.listening.previews.of(generation);
-        let listeners = binds.map(|binds| binds.listeners.as_slice());
-        let listeners = listeners.unwrap_or_default().iter();
-        listeners.map(ToString::to_string).collect()
-    }
-
-    fn worker_status(&self, view: &WorkerView, now: u64) -> Option<WorkerStatus> {
-        let worker = self.fleet.workers.get(view.who.incarnation)?;
-        let counters = worker.page.counters();
-        let since = |moment: u64| now.saturating_sub(moment);
-        Some(WorkerStatus {
-            slot: view.who.slot.0,
-            generation: view.who.generation.0,
-            pid: worker.pid.as_raw(),
-            state: stage(view.stage).to_owned(),
-            age_ms: since(worker.born_ms),
-            silent_ms: since(worker.page.heartbeat().max(worker.born_ms)),
-            restarts: self.reporting.restart_counters.restarts_of(view.who.slot),
-            requests: counters.requests,
-            requests_per_second: worker.rate.requests_per_second(),
-            busy: worker.rate.busy(worker.page.threads()),
-            connections: worker.page.connections(),
-            in_flight: counters.in_flight(),
-            memory: resident(worker.pid),
-            oldest: worker
-                .page
-                .in_flight()
-                .into_iter()
-                .map(|request| InFlightRequest {
-                    method: request.method,
-                    path: request.path,
-                    age_ms: since(request.started_ms),
-                    id: request.id,
-                    running: request.runs,
-                })
-                .collect(),
-        })
-    }
+fn worker_status(
+    workers: &Workers,
+    reporting: &Reporting,
+    view: &WorkerView,
+    now: u64,
+) -> Option<WorkerStatus> {
+    let worker = workers.get(view.who.incarnation)?;
+    let counters = worker.page.counters();
+    let since = |moment: u64| now.saturating_sub(moment);
+    Some(WorkerStatus {
+        slot: view.who.slot.0,
+        generation: view.who.generation.0,
+        pid: worker.pid.as_raw(),
+        state: stage(view.stage).to_owned(),
+        age_ms: since(worker.born_ms),
+        silent_ms: since(worker.page.heartbeat().max(worker.born_ms)),
+        restarts: reporting.restart_counters.restarts_of(view.who.slot),
+        requests: counters.requests,
+        requests_per_second: worker.rate.requests_per_second(),
+        busy: worker.rate.busy(worker.page.threads()),
+        connections: worker.page.connections(),
+        in_flight: counters.in_flight(),
+        memory: resident(worker.pid),
+        oldest: worker
+            .page
+            .in_flight()
+            .into_iter()
+            .map(|request| InFlightRequest {
+                method: request.method,
+                path: request.path,
+                age_ms: since(request.started_ms),
+                id: request.id,
+                running: request.runs,
+            })
+            .collect(),
+    })
 }
 
 fn scaling_status(view: ScalingView) -> ScalingStatus {

@@ -13,6 +13,7 @@ use std::os::fd::OwnedFd;
 
 pub use self::choice::ListenerNumber;
 use self::choice::{ListenerChoice, ListenerChoices, ListenerSource, choose, literal};
+pub use self::generation::{close_unwanted, gives_up, open_for, show};
 pub use self::kept::{BindsOfVersion1, ListenersState};
 use self::set::ListenerMember;
 pub use self::set::ListenerSet;

@@ -3,7 +3,7 @@
 
 mod child;
 mod exit;
-mod hooks;
+pub mod hooks;
 mod process;
 mod refork;
 mod requests;
@@ -13,6 +13,10 @@ mod spawn;
 mod start;
 
 pub use child::{ForkRequest, Forked, MoldChild, MoldRequest, Newborn};
+pub use exit::{end_all, reaped};
+pub use refork::{adopt, return_to_before};
+pub use requests::{receive, request_worker, withdraw};
 pub use running::{Molds, MoldsState};
 pub use seed::MoldSeed;
+pub use spawn::start;
 pub use start::{MoldInit, live};

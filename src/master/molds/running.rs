@@ -5,12 +5,12 @@ use std::os::fd::{AsFd, RawFd};
 
 use serde::{Deserialize, Serialize};
 
-use super::process::MoldProcess;
-use crate::ipc;
+use super::process::{MoldProcess, Unborn};
+use crate::ipc::{self, ToMold};
 use crate::master::Error;
 use crate::master::child_signal::deliver;
 use crate::master::descriptors::{KeptDescriptors, copy};
-use crate::master::supervisor::Generation;
+use crate::master::supervisor::{Generation, Incarnation};
 use crate::master::workers::{Hearing, WorkerFailure};
 use crate::sys::Pid;
 use crate::sys::process::ProcessExit;
@@ -76,8 +76,64 @@ impl Molds {
         self.leaving.extend(molds.map(|mold| mold.pid));
     }
 
+    /// The one that was kept before a worker became the mold is not needed any more.
+    pub fn end_before(&mut self, generation: Generation) {
+        if let Some(before) = self.before.remove(&generation) {
+            self.leaving.insert(before.pid);
+        }
+    }
+
+    /// Log files were rotated, or the level was changed.
+    pub fn tell(&self, message: &ToMold) {
+        let before = self.before.iter();
+        let before = before.map(|(generation, mold)| (*generation, mold));
+        for (generation, mold) in self.iter().chain(before) {
+            if let Err(error) = mold.handle.send(message, &[]) {
+                tracing::debug!(generation = generation.0, ?message, %error, "message not delivered");
+            }
+        }
+    }
+
+    pub fn kill(&self, generation: Generation) {
+        if let Some(mold) = self.running.get(&generation) {
+            tracing::warn!(
+                generation = generation.0,
+                pid = mold.pid.as_raw(),
+                "killing mold"
+            );
+            deliver(mold.pid, SignalNumber::KILL);
+        }
+    }
+
+    /// The worker that it was asked for: it has forked that one, or failed to.
+    pub(super) fn answered(
+        &mut self,
+        generation: Generation,
+        incarnation: Incarnation,
+    ) -> Option<Unborn> {
+        let mold = self.running.get_mut(&generation)?;
+        let unborn = mold.answered(incarnation);
+        if unborn.is_none() {
+            self.distrust(generation, "it names a worker that it was not asked for");
+        }
+        unborn
+    }
+
+    pub(super) fn distrust(&self, generation: Generation, error: &str) {
+        if let Some(mold) = self.running.get(&generation) {
+            let pid = mold.pid.as_raw();
+            tracing::error!(
+                generation = generation.0,
+                pid,
+                error,
+                "invalid message from mold, killing it"
+            );
+            deliver(mold.pid, SignalNumber::KILL);
+        }
+    }
+
     /// The master exits, and they have not.
-    pub fn kill(&self) {
+    pub fn kill_all(&self) {
         let molds = self.running.values().chain(self.before.values());
         let molds = molds.map(|mold| mold.pid);
         for pid in self.leaving.iter().copied().chain(molds) {

@@ -58,6 +58,18 @@ pub enum Stage {
 }
 
 impl UpgradeAttempt {
+    /// # Errors
+    /// Another master lives beside this one.
+    pub fn is_alone(&self) -> Result<(), String> {
+        match self.other {
+            OtherMaster::None => Ok(()),
+            OtherMaster::Second(pid) => Err(format!("a second master runs already, pid {pid}")),
+            OtherMaster::First(pid) => {
+                Err(format!("the master before this one still runs, pid {pid}"))
+            }
+        }
+    }
+
     /// When the answer is overdue, monotonic.
     pub fn due(&self) -> Option<Duration> {
         let attempt = self.attempt.as_ref();

@@ -1,11 +1,12 @@
 //! The new program: it reads what the one before has handed over, and goes on with it, or starts that one again.
 
 use std::cell::RefCell;
+use std::env;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{env, iter};
 
+use super::answers;
 use super::attempt::Then;
 use super::check::{FAILED_VARIABLE, STATE_VARIABLE};
 use super::restored_settings::RestoredSettings;
@@ -18,14 +19,16 @@ use crate::master::configuration::Configuration;
 use crate::master::control::Control;
 use crate::master::control::protocol::ControlResponse;
 use crate::master::descriptors::copy;
+use crate::master::event_queue::HEARD;
 use crate::master::generation::GenerationConfig;
 use crate::master::host::{Host, RunOutcome};
-use crate::master::listeners::{BindsOfVersion1, ListenersState, ServerListeners};
+use crate::master::listeners::{self, BindsOfVersion1, ListenersState, ServerListeners};
 use crate::master::molds::Molds;
-use crate::master::shell::{HEARD, Lifeline, Shell};
-use crate::master::supervisor::{Command, Event, Signal, Supervisor};
+use crate::master::shell::Shell;
+use crate::master::supervisor::{Command, Event, Signal, Supervisor, Token};
+use crate::master::worker_processes::Lifeline;
 use crate::master::workers::Workers;
-use crate::master::{Error, names, serve};
+use crate::master::{Error, certificates, children, companions, logs, names, serve};
 use crate::sys::crash_return::{CrashEnding, CrashReturn};
 use crate::sys::process::{Parentage, ProcessExit, remove_variable, whose_child};
 use crate::sys::signals::SignalQueue;
@@ -156,12 +159,12 @@ pub fn take_over(
     let (state, supervisor) = predecessor.read()?;
     let mut shell = Shell::new(Arc::clone(&settings), signals, configuration, host)?;
     let descriptors = state.header.descriptors.clone();
-    let remaining = shell.restore(state, supervisor, &settings)?;
+    let remaining = restore(&mut shell, state, supervisor, &settings)?;
     drop(predecessor.way_back.take());
     // All of them were copied.
     close_inherited(&descriptors);
     close_inherited(&[predecessor.memory]);
-    shell.resume(remaining, predecessor.failed.as_deref())?;
+    resume(&mut shell, remaining, predecessor.failed.as_deref())?;
     serve(shell, &mut None, host)
 }
 
@@ -184,7 +187,7 @@ pub fn rehearse(
     let (state, supervisor) = predecessor.read()?;
     let answer = super::answer(&state.header.secret);
     let mut shell = Shell::new(Arc::clone(settings), signals, configuration, host)?;
-    shell.restore(state, supervisor, settings)?;
+    restore(&mut shell, state, supervisor, settings)?;
     Ok(answer)
 }
 
@@ -203,188 +206,194 @@ fn reason_of(ending: CrashEnding) -> String {
 struct Remaining {
     from: String,
     monitor: Option<Pid>,
-    callers: Vec<crate::master::supervisor::Token>,
+    callers: Vec<Token>,
     then: Then,
 }
 
-impl Shell<'_> {
-    /// Everything that was open, by copies. Nothing outside of this process changes: it may be a rehearsal.
-    fn restore(
-        &mut self,
-        state: State,
-        supervisor: Supervisor,
-        settings: &Arc<Settings>,
-    ) -> Result<Remaining, Error> {
-        let header = state.header;
-        if !header.rehearsal && header.pid != std::process::id() {
-            return Err(ipc::Error::Malformed("the state of another process").into());
-        }
-        self.supervisor = supervisor;
-        self.events.began = state.began;
-        self.fleet.scoreboard = Scoreboard::adopt(copy(state.scoreboard)?)?;
-        self.fleet.lifeline = Lifeline::restore(copy(state.lifeline.0)?, copy(state.lifeline.1)?);
-        self.helpers.monitor.binds = Binds::restore(state.admin)?;
-        self.helpers.companions = CompanionProcesses::restore(state.companions)?;
-        if !self.helpers.monitor.binds.listeners.is_empty() {
-            self.helpers.companions.show()?;
-            self.show_companions();
-        }
-        let board = self.fleet.scoreboard.board();
-        self.fleet.workers = Workers::restore(state.workers, board)?;
-        self.molds = Molds::restore(state.molds)?;
-        self.handlers.control = Control::restore(state.control)?;
-        self.handlers.waits = state.waits;
-        let mut restored = RestoredSettings {
-            configuration: self.generations.configuration,
-            read: settings,
-            records: state.settings.into_iter().collect(),
-            certificates: state.certificates.as_ref(),
-        };
-        self.generations.generation_configs = state
-            .generations
-            .into_iter()
-            .map(|(generation, directory)| {
-                let settings = restored.of(generation);
-                let config = GenerationConfig::new(settings, &self.generations.start);
-                (generation, config.begun_in(directory))
-            })
-            .collect();
-        if let Some((given, taken)) = state.previews {
-            let held = TransferChannel::restore(copy(given)?, copy(taken)?);
-            let serving = match state.previews_back {
-                Some((given, taken)) => TransferChannel::restore(copy(given)?, copy(taken)?),
-                None => {
-                    self.listening.previews.without_way_back = Some(self.supervisor.generation());
-                    TransferChannel::open()?
-                }
-            };
-            self.listening.previews.channels = Some(Arc::new(HeldChannels::restore(held, serving)));
-        }
-        let previews = self.listening.previews.channels_for(settings);
-        for config in self.generations.generation_configs.values_mut() {
-            config.previews.clone_from(&previews);
-        }
-        for (generation, (given, taken)) in state.transfers {
-            if let Some(config) = self.generations.generation_configs.get_mut(&generation) {
-                let channel = TransferChannel::restore(copy(given)?, copy(taken)?);
-                config.transfers = Some(Arc::new(channel));
-            }
-        }
-        self.restore_listeners(state.listeners, state.binds, settings)?;
-        if let Some(certificates) = state.certificates {
-            self.restore_certificates(certificates)?;
-        }
-        self.upgrade.pid_file = state.pid_file;
-        self.reporting.restart_counters = state.restart_counters;
-        self.reporting.note = state.note;
-        self.reporting.description = state.description;
-        Ok(Remaining {
-            from: header.release,
-            monitor: state.monitor.and_then(Pid::new),
-            callers: state.callers,
-            then: state.then,
+/// Everything that was open, by copies. Nothing outside of this process changes: it may be a rehearsal.
+fn restore(
+    shell: &mut Shell<'_>,
+    state: State,
+    supervisor: Supervisor,
+    settings: &Arc<Settings>,
+) -> Result<Remaining, Error> {
+    let header = state.header;
+    if !header.rehearsal && header.pid != std::process::id() {
+        return Err(ipc::Error::Malformed("the state of another process").into());
+    }
+    shell.supervisor = supervisor;
+    shell.events.began = state.began;
+    shell.fleet.scoreboard = Scoreboard::adopt(copy(state.scoreboard)?)?;
+    shell.fleet.lifeline = Lifeline::restore(copy(state.lifeline.0)?, copy(state.lifeline.1)?);
+    shell.helpers.monitor.binds = Binds::restore(state.admin)?;
+    shell.helpers.companions = CompanionProcesses::restore(state.companions)?;
+    if !shell.helpers.monitor.binds.listeners.is_empty() {
+        shell.helpers.companions.show()?;
+        companions::publish(&shell.helpers.companions, &shell.supervisor);
+    }
+    let board = shell.fleet.scoreboard.board();
+    shell.fleet.workers = Workers::restore(state.workers, board)?;
+    shell.molds = Molds::restore(state.molds)?;
+    shell.clients.control = Control::restore(state.control)?;
+    shell.clients.waits = state.waits;
+    let mut restored = RestoredSettings {
+        configuration: shell.generations.configuration,
+        read: settings,
+        records: state.settings.into_iter().collect(),
+        certificates: state.certificates.as_ref(),
+    };
+    let configs = state.generations.into_iter();
+    let configs: Vec<_> = configs
+        .map(|(generation, directory)| {
+            let settings = restored.of(generation);
+            let config = GenerationConfig::new(settings, &shell.generations.start);
+            (generation, config.begun_in(directory))
         })
-    }
-
-    fn restore_listeners(
-        &mut self,
-        state: Option<ListenersState>,
-        version_1: Option<BindsOfVersion1>,
-        settings: &Settings,
-    ) -> Result<(), Error> {
-        let configs = &mut self.generations.generation_configs;
-        if let Some(mut state) = state {
-            for (generation, set) in std::mem::take(&mut state.sets) {
-                if let Some(config) = configs.get_mut(&generation) {
-                    config.listeners = set;
-                }
+        .collect();
+    shell.generations.restore(configs);
+    if let Some((given, taken)) = state.previews {
+        let held = TransferChannel::restore(copy(given)?, copy(taken)?);
+        let serving = match state.previews_back {
+            Some((given, taken)) => TransferChannel::restore(copy(given)?, copy(taken)?),
+            None => {
+                shell.listening.previews.without_way_back = Some(shell.supervisor.generation());
+                TransferChannel::open()?
             }
-            let sharing = settings.port_sharing;
-            self.listening.listeners = ServerListeners::restore(state, sharing)?;
-        } else if let Some(state) = version_1 {
-            let (listeners, set) = ServerListeners::restore_version_1(state, settings)?;
-            self.listening.listeners = listeners;
-            for config in configs.values_mut() {
-                config.listeners = set.clone();
+        };
+        shell.listening.previews.channels = Some(Arc::new(HeldChannels::restore(held, serving)));
+    }
+    let previews = shell.listening.previews.channels_for(settings);
+    for config in shell.generations.values_mut() {
+        config.previews.clone_from(&previews);
+    }
+    for (generation, (given, taken)) in state.transfers {
+        if let Some(config) = shell.generations.get_mut(generation) {
+            let channel = TransferChannel::restore(copy(given)?, copy(taken)?);
+            config.transfers = Some(Arc::new(channel));
+        }
+    }
+    restore_listeners(shell, state.listeners, state.binds, settings)?;
+    if let Some(certificates) = state.certificates {
+        certificates::restore(
+            &mut shell.generations,
+            &mut shell.listening,
+            shell.supervisor.generation(),
+            certificates,
+        )?;
+    }
+    shell.upgrade.pid_file = state.pid_file;
+    shell.reporting.restart_counters = state.restart_counters;
+    shell.reporting.note = state.note;
+    shell.reporting.description = state.description;
+    Ok(Remaining {
+        from: header.release,
+        monitor: state.monitor.and_then(Pid::new),
+        callers: state.callers,
+        then: state.then,
+    })
+}
+
+fn restore_listeners(
+    shell: &mut Shell<'_>,
+    state: Option<ListenersState>,
+    version_1: Option<BindsOfVersion1>,
+    settings: &Settings,
+) -> Result<(), Error> {
+    let generations = &mut shell.generations;
+    if let Some(mut state) = state {
+        for (generation, set) in std::mem::take(&mut state.sets) {
+            if let Some(config) = generations.get_mut(generation) {
+                config.listeners = set;
             }
-        } else {
-            return Err(ipc::Error::Malformed("a server without listeners").into());
         }
-        self.show_listeners(self.supervisor.generation());
-        Ok(())
+        let sharing = settings.port_sharing;
+        shell.listening.listeners = ServerListeners::restore(state, sharing)?;
+    } else if let Some(state) = version_1 {
+        let (listeners, set) = ServerListeners::restore_version_1(state, settings)?;
+        shell.listening.listeners = listeners;
+        for config in generations.values_mut() {
+            config.listeners = set.clone();
+        }
+    } else {
+        return Err(ipc::Error::Malformed("a server without listeners").into());
     }
+    listeners::show(
+        &shell.generations,
+        &mut shell.helpers.monitor,
+        &mut shell.listening,
+        shell.supervisor.generation(),
+    );
+    Ok(())
+}
 
-    /// Those that have ended while a program on the way here (a shell that has started this one) waited for them.
-    fn miss_children(&mut self) {
-        let workers = self.fleet.workers.iter().map(|(_, worker)| worker.pid);
-        let molds = self.molds.iter().map(|(_, mold)| mold.pid);
-        let companions = self.helpers.companions.running.values();
-        let all = workers
-            .chain(molds)
-            .chain(companions.map(|running| running.pid))
-            .chain(self.helpers.monitor.pid());
-        let gone = all.filter(|pid| whose_child(*pid) == Parentage::NotOurs);
-        for pid in gone.collect::<Vec<_>>() {
-            tracing::warn!(
-                pid = pid.as_raw(),
-                "child has ended during the upgrade, its exit status is not known"
-            );
-            self.child_ended(pid, ProcessExit::Code(0));
-        }
-    }
-
-    /// The way back is closed: what has happened meanwhile, and what follows.
-    fn resume(&mut self, remaining: Remaining, failed: Option<&str>) -> Result<(), Error> {
-        let Remaining {
-            from,
-            monitor,
-            callers,
-            then,
-        } = remaining;
-        if let Some(monitor) = monitor {
-            self.helpers.monitor.restore(monitor);
-        }
-        self.reporting.service.resume();
-        // Some may have been made by the opening.
-        self.give_logs();
-        self.miss_children();
-        self.reap()?;
-        // It runs the program before.
-        self.helpers.monitor.renew();
-        if let Some(why) = failed {
-            self.upgrade_failed(&callers, why);
-            return Ok(());
-        }
-        let to = env!("CARGO_PKG_VERSION");
-        tracing::info!(
-            event = "upgrade_finished",
-            from,
-            to,
-            pid = std::process::id(),
-            "upgraded in place"
+/// Those that have ended while a program on the way here (a shell that has started this one) waited for them.
+fn miss_children(shell: &mut Shell<'_>) {
+    let workers = shell.fleet.workers.iter().map(|(_, worker)| worker.pid);
+    let molds = shell.molds.iter().map(|(_, mold)| mold.pid);
+    let companions = shell.helpers.companions.running.values();
+    let all = workers
+        .chain(molds)
+        .chain(companions.map(|running| running.pid))
+        .chain(shell.helpers.monitor.pid());
+    let gone = all.filter(|pid| whose_child(*pid) == Parentage::NotOurs);
+    for pid in gone.collect::<Vec<_>>() {
+        tracing::warn!(
+            pid = pid.as_raw(),
+            "child has ended during the upgrade, its exit status is not known"
         );
-        let done = format!("upgraded from rgun {from} to {to}");
-        match then {
-            Then::Nothing => {
-                for caller in callers {
-                    let response =
-                        ControlResponse::done(format!("{done}, the workers stay as they are"));
-                    self.handlers.control.answer(caller, &response);
-                }
-            }
-            Then::Reload if callers.is_empty() => {
-                self.events.pending.push_back(Event::Signal(Signal::Hup));
-            }
-            Then::Reload => {
-                let events = callers.iter().zip(iter::repeat(Command::Reload));
-                let events = events.map(|(token, command)| Event::Control {
-                    token: *token,
-                    command,
-                });
-                self.events.pending.extend(events);
-                self.upgrade.done = Some((callers, done));
+        children::ended(shell, pid, ProcessExit::Code(0));
+    }
+}
+
+/// The way back is closed: what has happened meanwhile, and what follows.
+fn resume(shell: &mut Shell<'_>, remaining: Remaining, failed: Option<&str>) -> Result<(), Error> {
+    let Remaining {
+        from,
+        monitor,
+        callers,
+        then,
+    } = remaining;
+    if let Some(monitor) = monitor {
+        shell.helpers.monitor.restore(monitor);
+    }
+    shell.reporting.service.resume();
+    // Some may have been made by the opening.
+    logs::give(&shell.fleet);
+    miss_children(shell);
+    children::reap(shell)?;
+    // It runs the program before.
+    shell.helpers.monitor.renew();
+    if let Some(why) = failed {
+        answers::failed(&mut shell.clients.control, &callers, why);
+        return Ok(());
+    }
+    let to = env!("CARGO_PKG_VERSION");
+    tracing::info!(
+        event = "upgrade_finished",
+        from,
+        to,
+        pid = std::process::id(),
+        "upgraded in place"
+    );
+    let done = format!("upgraded from rgun {from} to {to}");
+    match then {
+        Then::Nothing => {
+            for caller in callers {
+                let response =
+                    ControlResponse::done(format!("{done}, the workers stay as they are"));
+                shell.clients.control.answer(caller, &response);
             }
         }
-        Ok(())
+        Then::Reload if callers.is_empty() => {
+            shell.events.push(Event::Signal(Signal::Hup));
+        }
+        Then::Reload => {
+            for token in callers.iter().copied() {
+                let command = Command::Reload;
+                shell.events.push(Event::Control { token, command });
+            }
+            shell.upgrade.done = Some((callers, done));
+        }
     }
+    Ok(())
 }
