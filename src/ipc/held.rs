@@ -58,7 +58,7 @@ impl HeldGeneration {
     pub fn new(channels: Arc<HeldChannels>, board: Board, own: Page) -> Option<Self> {
         Some(Self {
             word: board.words.get(header::HELD)?,
-            seed: board.words.get(header::STARTED)?.load(Relaxed),
+            seed: board.words.get(header::COOKIE_SEED)?.load(Relaxed),
             channels,
             board,
             own,
@@ -196,6 +196,7 @@ impl Scoreboard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ipc::ServiceFacts;
 
     #[test]
     fn it_is_another_one_for_all_workers_but_its_own_while_one_of_these_takes() {
@@ -216,6 +217,28 @@ mod tests {
         new.own.set_state(ScoreboardState::Accepting);
         board.set_held(None, false);
         assert!(!serving.is_another() && !new.is_own());
+    }
+
+    #[test]
+    fn cookies_are_the_same_for_every_worker_and_others_on_another_server() {
+        let board = Scoreboard::create(3).expect("a small mapping");
+        let channels = Arc::new(HeldChannels::open().expect("pairs"));
+        let worker = |board: &Scoreboard| {
+            let page = board.acquire(0, 1).expect("a page");
+            let held = HeldGeneration::new(Arc::clone(&channels), board.board(), page);
+            held.expect("a header").own_cookie()
+        };
+        let first = worker(&board);
+        board.publish(&ServiceFacts {
+            started: true,
+            ..ServiceFacts::default()
+        });
+        assert_eq!(worker(&board), first);
+        let copy = board.memfd().try_clone().expect("a descriptor");
+        let adopted = Scoreboard::adopt(copy).expect("the same layout");
+        assert_eq!(worker(&adopted), first);
+        let other = Scoreboard::create(3).expect("a small mapping");
+        assert_ne!(worker(&other), first);
     }
 
     #[test]

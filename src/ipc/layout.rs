@@ -40,7 +40,9 @@ pub mod header {
     pub const SCALING: usize = 28;
     /// Two words for each listener: waiting, most.
     pub const QUEUE: usize = 32;
-    pub const QUEUES: usize = 15;
+    pub const QUEUES: usize = 14;
+    /// Random and never zero: what the cookies of a canary's visitors are made from.
+    pub const COOKIE_SEED: usize = 60;
     /// `MonitorBeat`.
     pub const MONITOR_BEAT: usize = 62;
     pub const MONITOR_RESTARTS: usize = 63;
@@ -138,4 +140,4 @@ pub mod entry {
 const _: () = assert!(page::COUNTERS + counter::WORDS <= page::ENTRIES);
 const _: () = assert!(page::ENTRIES + page::ENTRY_COUNT * entry::WORDS <= page::WORDS);
 const _: () = assert!(page::ENTRY_COUNT < 64);
-const _: () = assert!(header::QUEUE + 2 * header::QUEUES <= header::MONITOR_BEAT);
+const _: () = assert!(header::QUEUE + 2 * header::QUEUES <= header::COOKIE_SEED);

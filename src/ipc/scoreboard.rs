@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 use super::board::Board;
@@ -10,7 +11,7 @@ use super::facts::{Service, ServiceFacts};
 use super::layout::{MAGIC, VERSION, counter, header, page};
 use super::page::Page;
 use super::{Error, Result};
-use crate::sys::{shared_words, shared_words_of};
+use crate::sys::{random, shared_words, shared_words_of};
 
 /// The master's view: it gives pages out and takes them back. Others have the `Board`.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ impl Scoreboard {
                 word.store(value, Relaxed);
             }
         }
+        seed(words);
         let board = Board { words, pages };
         Ok(Self { board, memfd })
     }
@@ -59,6 +61,7 @@ impl Scoreboard {
         if !fits {
             return Err(Error::Malformed("scoreboard of another layout"));
         }
+        seed(words);
         let board = Board { words, pages };
         Ok(Self { board, memfd })
     }
@@ -133,6 +136,15 @@ impl Deref for Scoreboard {
 
     fn deref(&self) -> &Board {
         &self.board
+    }
+}
+
+/// Once for all programs that go on with the board.
+fn seed(words: &[AtomicU64]) {
+    if let Some(word) = words.get(header::COOKIE_SEED)
+        && word.load(Relaxed) == 0
+    {
+        word.store(random().max(1), Relaxed);
     }
 }
 

@@ -163,19 +163,16 @@ impl AccessLog {
         if self.sample < ALL_OF_A_MILLION && request.status < 500 && !self.is_drawn() {
             return;
         }
-        let has_takers = match (&self.lines.output, self.syslog) {
-            (Some(_), _) => relay::access_is_native(),
-            (None, SyslogCopy::Too) => true,
-            (None, SyslogCopy::Not) => false,
-        };
         let relays = relay::takes_access();
-        if !has_takers && !relays {
+        let is_native = self.lines.output.is_some() && relay::access_is_native();
+        let is_ours = self.lines.output.is_none() || is_native;
+        let is_copied = relays || is_ours && self.syslog == SyslogCopy::Too;
+        // Each taker has its own room: a reader of the file that has stopped costs the others no line.
+        let is_written = is_native && self.lines.has_room();
+        if !is_written && !is_copied {
             return;
         }
-        let Some(line) = self.lines.room() else {
-            return;
-        };
-        let start = line.len();
+        let start = self.lines.buffer.len();
         // A file takes a line of any length in one append. A pipe does not, so there a line is limited to what it takes whole.
         let is_file = self.lines.is_file();
         let longest = if is_file {
@@ -213,17 +210,15 @@ impl AccessLog {
             let text = String::from_utf8_lossy(whole).into_owned();
             relay::put(custom::relayed(text, request, &mut around));
         }
-        if self.lines.output.is_none() || !relay::access_is_native() {
+        if !is_written {
             self.lines.buffer.truncate(start);
         }
     }
 
     /// Text of a handler of Python's, as it is.
     pub fn write_raw(&mut self, text: &str) {
-        if self.lines.output.is_some()
-            && let Some(buffer) = self.lines.room()
-        {
-            buffer.extend_from_slice(text.as_bytes());
+        if self.lines.output.is_some() && self.lines.has_room() {
+            self.lines.buffer.extend_from_slice(text.as_bytes());
         }
     }
 

@@ -204,10 +204,9 @@ pub fn output() -> Option<Arc<Output>> {
 /// # Errors
 /// When a file cannot be opened: then the old one stays in use.
 pub fn reopen() -> sys::Result<()> {
-    if let Some(log) = LOG.get() {
-        log.reopen()?;
-    }
-    access::reopen()
+    let error_log = LOG.get().map_or(Ok(()), |log| log.reopen());
+    // One that fails does not keep the other from its new file.
+    error_log.and(access::reopen())
 }
 
 /// Gives the open log files to the user of the workers, which open them again after a rotation. As gunicorn does.

@@ -2,8 +2,9 @@
 //! is what root's own directories and links name.
 //!
 //! A link is followed when no other user can have chosen its target: root owns the link and the directory that it is in. Another
-//! user's link may only lead to a file or into a directory of that same user. systemd has the same rule (`CHASE_SAFE`); the
-//! kernel's `protected_symlinks` has it for directories like `/tmp` alone. A process without root's rights follows every link.
+//! user's link may only lead to a file or into a directory of that same user, and to nothing that a process has open
+//! (`/proc/PID/fd/7`). systemd has the same rule (`CHASE_SAFE`); the kernel's `protected_symlinks` has it for directories like
+//! `/tmp` alone. A process without root's rights follows every link.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -325,7 +326,11 @@ impl<'a> Walk<'a> {
             let found = fstat(&next).map_err(|error| failed(self.path, error))?;
             match kind(&found) {
                 SFlag::S_IFLNK if is_in_proc(&next) && is_last => {
-                    return Ok(self.place(name, true));
+                    // What a process has open belongs to whoever the kernel says, but its name here to the process' user.
+                    return match self.chosen_by {
+                        Some(user) => Err(foreign_link(self.path, user)),
+                        None => Ok(self.place(name, true)),
+                    };
                 }
                 SFlag::S_IFLNK if is_in_proc(&next) => {
                     // Which process `self` is, or what is open: only the kernel knows, and no other user can choose.
@@ -401,78 +406,4 @@ fn failed(path: &Path, error: Errno) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::os::unix::fs::{chown, lchown, symlink};
-
-    use super::*;
-
-    /// Only root has what others would like to borrow.
-    fn is_root() -> bool {
-        effective_user() == 0
-    }
-
-    #[test]
-    fn our_own_links_are_followed_like_the_kernels() {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let at = |name: &str| directory.path().join(name);
-        fs::create_dir(at("real")).expect("a directory");
-        symlink("real", at("relative")).expect("a link");
-        symlink("../real/today.log", at("real/current")).expect("a link");
-        // It does not exist yet: it is made where the links lead.
-        let made = append(&at("relative/current"), 0o644).expect("a file");
-        assert_eq!(made.ownership, Ownership::MayChange);
-        assert!(at("real/today.log").is_file());
-        symlink("loop", at("loop")).expect("a link");
-        let error = append(&at("loop"), 0o644).expect_err("a loop");
-        assert_eq!(error.source.raw_os_error(), Some(libc::ELOOP));
-        let error = append(&at("real/today.log/x"), 0o644).expect_err("no directory");
-        assert_eq!(error.source.raw_os_error(), Some(libc::ENOTDIR));
-        assert!(append(Path::new("/proc/self/fd/2"), 0o644).is_ok());
-    }
-
-    #[test]
-    fn another_users_link_leads_to_what_is_theirs() {
-        if !is_root() {
-            return;
-        }
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let at = |name: &str| directory.path().join(name);
-        fs::create_dir(at("theirs")).expect("a directory");
-        for name in ["theirs/own", "ours"] {
-            fs::write(at(name), "").expect("a file");
-        }
-        symlink("own", at("theirs/good")).expect("a link");
-        symlink("../ours", at("theirs/bad")).expect("a link");
-        // In root's directory, but not root's.
-        symlink("ours", at("stray")).expect("a link");
-        for name in ["theirs/good", "theirs/bad", "stray"] {
-            lchown(at(name), Some(54321), Some(54321)).expect("we are root");
-        }
-        for name in ["theirs", "theirs/own"] {
-            chown(at(name), Some(54321), Some(54321)).expect("we are root");
-        }
-        assert!(append(&at("theirs/good"), 0o644).is_ok());
-        for name in ["theirs/bad", "stray"] {
-            let error = append(&at(name), 0o644).expect_err("it is not theirs");
-            assert!(error.to_string().contains("user 54321"), "{error}");
-            assert!(error.hint.is_some());
-        }
-        // Root's link, but in a directory where they can give it any name.
-        symlink("../ours", at("theirs/roots")).expect("a link");
-        assert!(append(&at("theirs/roots"), 0o644).is_err());
-    }
-
-    #[test]
-    fn a_draft_is_new_and_takes_its_place_at_once() {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let place = DirectoryEntry::find(&directory.path().join("file"), LastLink::Followed)
-            .expect("there");
-        let (draft, _) = place.draft(0o600).expect("a file");
-        assert!(place.stat().expect("stat").is_none());
-        draft.replace(&place).expect("rename");
-        assert!(place.stat().expect("stat").is_some());
-        place.unlink().expect("unlink");
-        assert_eq!(fs::read_dir(directory.path()).expect("there").count(), 0);
-    }
-}
+mod tests;

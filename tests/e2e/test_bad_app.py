@@ -43,6 +43,28 @@ def test_app_that_raises_on_import(app, launch, workers):
     assert_the_reason_is_last(text)
 
 
+@pytest.mark.parametrize("interface", ["asgi", "wsgi", "import"])
+def test_a_traceback_with_text_that_is_no_utf8(app, launch, interface):
+    """`os.fsdecode` of such a name has lone surrogates, which are escaped as Python does on a terminal."""
+    fails_here = "import os\ndef deep():\n    raise ValueError('name: ' + os.fsdecode(b'a\\xff'))\n"
+    apps = {
+        "asgi": "async def app(scope, receive, send):\n    assert scope['type'] == 'http'\n    deep()\n",
+        "wsgi": "import logging\ndef app(environ, start_response):\n    logging.getLogger('gunicorn.error').warning('own %s', os.fsdecode(b'b\\xff'))\n    deep()\n",
+        "import": "deep()\n",
+    }
+    app.write(fails_here + apps[interface])
+    server = launch("app:app")
+    if interface == "import":
+        text = fails(server, BOOT_FAILED)
+    else:
+        server.wait_ready()
+        assert server.get("/").status == 500
+        server.log.wait("ValueError: name")
+        text = server.log.text()
+    assert_one_traceback(text, "in deep", r"ValueError: name: a\udcff")
+    assert interface != "wsgi" or r"own b\udcff" in text and "Logging error" not in text
+
+
 def test_failure_is_told_within_a_second(app, launch):
     app.write("print('importing', flush=True)\nraise RuntimeError('no')\n")
     server = launch("app:app", "-w", "4")

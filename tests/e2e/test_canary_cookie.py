@@ -32,7 +32,7 @@ def sticky(launch, app, program, tmp_path):
     def start(*options, workers=4, **keywords):
         path = tmp_path / "ctl.sock"
         app.write(named("old"))
-        server = launch("app:app", "-w", workers, "--control-socket", path, "--canary-cookie", "version", *options, **keywords)
+        server = launch("app:app", "-w", workers, "--control-socket", path, "--admin-bind", "127.0.0.1:0", "--canary-cookie", "version", *options, **keywords)
         server.wait_ready(workers)
         app.write(named("new"))
         return server, Ctl(program, path)

@@ -1,7 +1,9 @@
 """Log files that are rotated away: USR1 makes the master and every worker open new ones."""
 
+import re
 import signal
 
+from harness.client import Client
 from harness.load import Load
 from harness.waiting import eventually
 
@@ -44,12 +46,18 @@ def test_a_new_file_that_cannot_be_made_leaves_the_old_one(launch, app, tmp_path
     logs = tmp_path / "logs"
     logs.mkdir()
     error = logs / "error.log"
-    server = launch("app:app", "-w", "1", "--error-logfile", error)
+    access = tmp_path / "access.log"
+    server = launch("app:app", "-w", "1", "--error-logfile", error, "--access-logfile", access)
     eventually(lambda: error.exists() and "worker ready" in error.read_text(), "the worker is ready")
     moved = tmp_path / "moved"
     logs.rename(moved)
+    access.rename(tmp_path / "access.log.1")
     server.signal(signal.SIGUSR1)
     eventually(lambda: (moved / "error.log").read_text().count("log files not reopened") == 2, "master and worker say so in the old file")
+    port = re.search(r"listening address=\S*:(\d+)", (moved / "error.log").read_text()).group(1)
+    with Client.tcp("127.0.0.1", int(port)) as client:
+        client.get("/after")
+    eventually(lambda: "/after" in access.read_text(), "the access log goes on in its new file")
 
 
 def test_a_full_disk_is_said_once_on_standard_error(launch, app):

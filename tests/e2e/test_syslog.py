@@ -1,5 +1,6 @@
 """Syslog: the records that a server gets, compared with gunicorn's."""
 
+import os
 import re
 import socket
 import subprocess
@@ -96,6 +97,24 @@ def test_nobody_there_costs_nothing_but_the_lines(serve, app):
             assert client.get("/").status == 200
     server.log.wait(r"syslog lines dropped lines=\d+")
     deaf.close()
+
+
+def test_an_access_log_that_nobody_reads_costs_syslog_no_line(serve, app, udp):
+    """A pipe takes 64 KiB, and 256 KiB wait for it."""
+    pipe = app.path / "pipe"
+    os.mkfifo(pipe)
+    unread = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        address = f"udp://127.0.0.1:{udp.socket.getsockname()[1]}"
+        server = serve("hello.py", "--access-logfile", pipe, "--log-syslog", "--log-syslog-to", address)
+        with server.connect() as client:
+            for _ in range(500):
+                assert client.get("/" + "x" * 1000).status == 200
+            for number in range(20):
+                client.get(f"/later-{number}")
+                udp.wait(f"GET /later-{number} ")
+    finally:
+        os.close(unread)
 
 
 WSGI = '''

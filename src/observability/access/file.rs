@@ -38,16 +38,14 @@ impl LineBuffer {
         self.output.as_ref().is_some_and(|output| output.is_file())
     }
 
-    /// Where the next line is to be written; `None`: it is dropped.
-    pub fn room(&mut self) -> Option<&mut Vec<u8>> {
+    /// False: the next line is dropped.
+    pub fn has_room(&mut self) -> bool {
         if self.buffer.len() > FLUSH_ABOVE {
             self.flush();
-            if self.buffer.len() > MOST_WAITING {
-                self.dropped += 1;
-                return None;
-            }
         }
-        Some(&mut self.buffer)
+        let has_room = self.buffer.len() <= MOST_WAITING;
+        self.dropped += u64::from(!has_room);
+        has_room
     }
 
     pub fn flush(&mut self) {

@@ -283,12 +283,11 @@ impl Engine {
     /// ready.
     fn wait(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         leave_forked_child(py);
-        let timeout = if timeout < 0.0 && self.core.inbox.is_empty() {
-            None
-        } else if self.core.inbox.is_empty() {
-            Some(Duration::from_secs_f64(timeout.min(86_400.0)))
-        } else {
-            Some(Duration::ZERO)
+        // One look: the sentinel may empty the inbox between two.
+        let timeout = match self.core.inbox.is_empty() {
+            true if timeout < 0.0 => None,
+            true => Some(Duration::from_secs_f64(timeout.min(86_400.0))),
+            false => Some(Duration::ZERO),
         };
         let look_again = self.look_at_garbage(py)?;
         let timeout = look_again.map_or(timeout, |time| {

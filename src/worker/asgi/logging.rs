@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
-use crate::worker::python::Scripts;
+use crate::worker::python::{Scripts, logged};
 
 /// `log(level, message, error=None)`; with an error, its traceback.
 pub fn function<'py>(py: Python<'py>, scripts: &Scripts) -> PyResult<Bound<'py, PyCFunction>> {
@@ -14,11 +14,9 @@ pub fn function<'py>(py: Python<'py>, scripts: &Scripts) -> PyResult<Bound<'py, 
         None,
         move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| -> PyResult<()> {
             let level: String = args.get_item(0)?.extract()?;
-            let message: String = args.get_item(1)?.extract()?;
+            let message = logged(&args.get_item(1)?)?;
             let traceback = match args.get_item(2) {
-                Ok(error) => format_error
-                    .call1(args.py(), (error,))?
-                    .extract(args.py())?,
+                Ok(error) => logged(format_error.call1(args.py(), (error,))?.bind(args.py()))?,
                 Err(_) => String::new(),
             };
             match level.as_str() {

@@ -16,7 +16,7 @@ use crate::worker::exchange::{self, Ending, Exchange, ResponseVerdict};
 use crate::worker::key::RequestKey;
 use crate::worker::ledger::request_id::is_sound;
 use crate::worker::python::{
-    Collected, ForkReturn, Step, contained, exception, in_worker, is_disconnect, resume,
+    Collected, ForkReturn, Step, contained, exception, in_worker, is_disconnect, logged, resume,
 };
 use crate::worker::websocket::WebSocketHandle;
 
@@ -348,7 +348,7 @@ pub fn log_failure(
         .format_error
         .bind(py)
         .call1((exception(py, error),))
-        .and_then(|text| text.extract::<String>())
+        .and_then(|text| logged(&text))
         .unwrap_or_else(|_| error.to_string());
     let request = request_line(scope);
     let request_id = request_id(core, scope);
@@ -361,7 +361,7 @@ fn request_line(scope: &Bound<'_, PyDict>) -> String {
     let text = |key: &str| {
         let value = scope.get_item(key).ok().flatten();
         value
-            .and_then(|value| value.extract::<String>().ok())
+            .and_then(|value| logged(&value).ok())
             .unwrap_or_default()
     };
     let method = text("method");

@@ -10,6 +10,7 @@ use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use super::Scripts;
 use super::app::prepare_path;
 use super::hooks::script;
+use super::text::logged;
 use crate::config::{LogLevel, Prints, PythonLogging, Settings};
 use crate::observability::{self, relay};
 use crate::sys;
@@ -26,8 +27,7 @@ pub fn install_loggers(py: Python<'_>, scripts: &Scripts, settings: &Settings) -
     let say = to_error_log(py)?;
     let write =
         PyCFunction::new_closure(py, Some(c"write"), None, |args: &Arguments<'_>, _: _| {
-            let (text,): (String,) = args.extract()?;
-            observability::write_raw(&text);
+            observability::write_raw(&logged(&args.get_item(0)?)?);
             Ok::<(), PyErr>(())
         })?;
     let write_access = settings
@@ -35,7 +35,7 @@ pub fn install_loggers(py: Python<'_>, scripts: &Scripts, settings: &Settings) -
         .as_ref()
         .map(|_| {
             PyCFunction::new_closure(py, Some(c"write"), None, |args: &Arguments<'_>, _: _| {
-                let (text,): (String,) = args.extract()?;
+                let text = logged(&args.get_item(0)?)?;
                 let write = WRITE_ACCESS.lock().clone();
                 if let Some(write) = write {
                     write(&text);
@@ -59,7 +59,8 @@ pub fn install_loggers(py: Python<'_>, scripts: &Scripts, settings: &Settings) -
 /// Writes a record, given as level, message and traceback, to the server's own error log.
 fn to_error_log(py: Python<'_>) -> PyResult<Bound<'_, PyCFunction>> {
     PyCFunction::new_closure(py, Some(c"say"), None, |args: &Arguments<'_>, _: _| {
-        let (level, message, below): (i64, String, String) = args.extract()?;
+        let level = args.get_item(0)?.extract()?;
+        let [message, below] = [logged(&args.get_item(1)?)?, logged(&args.get_item(2)?)?];
         observability::log_from_python(level, message, below);
         Ok::<(), PyErr>(())
     })

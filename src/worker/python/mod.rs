@@ -46,7 +46,7 @@ pub use resume::{Step, resume};
 pub use scripts::{Scripts, mold as mold_script};
 pub use stacks::StackFormatter;
 pub use static_mounts::static_mounts;
-pub use text::{latin1, package_of, to_latin1, type_name};
+pub use text::{latin1, logged, package_of, to_latin1, type_name};
 pub use watched::Watched;
 
 use std::path::PathBuf;
@@ -76,7 +76,7 @@ pub fn format_error(py: Python<'_>, scripts: &Scripts, error: &PyErr) -> String 
         .bind(py)
         .call_method1("format_error", (exception(py, error),));
     formatted
-        .and_then(|text| text.extract())
+        .and_then(|text| logged(&text))
         .unwrap_or_else(|_| error.to_string())
 }
 
@@ -86,7 +86,7 @@ pub fn summary(py: Python<'_>, scripts: &Scripts, error: &PyErr) -> String {
         .boot
         .bind(py)
         .call_method1("summary", (error.value(py),));
-    line.and_then(|text| text.extract())
+    line.and_then(|line| logged(&line))
         .unwrap_or_else(|_| error.to_string())
 }
 
@@ -106,9 +106,9 @@ pub fn explain(py: Python<'_>, scripts: &Scripts, error: &PyErr) -> (String, Str
         if ours {
             let args = value
                 .getattr("args")
-                .and_then(|args| args.extract::<Vec<String>>())
+                .and_then(|args| args.extract::<Vec<Bound<'_, PyAny>>>())
                 .unwrap_or_default();
-            let mut args = args.into_iter();
+            let mut args = args.iter().filter_map(|text| logged(text).ok());
             let summary = args.next().unwrap_or_default();
             return (
                 summary,

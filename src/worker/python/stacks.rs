@@ -19,7 +19,7 @@ impl StackFormatter {
         let text = self
             .formatter
             .call0(py)
-            .and_then(|text| text.extract::<String>(py));
+            .and_then(|text| super::logged(text.bind(py)));
         text.unwrap_or_else(|error| format!("the stacks cannot be told: {error}"))
     }
 }

@@ -29,6 +29,17 @@ pub fn to_latin1<'a>(text: &'a Bound<'_, PyString>, what: &str) -> PyResult<Cow<
     })
 }
 
+/// A string for the log. What UTF-8 does not have is escaped as Python does: lone surrogates, which come from names and fields
+/// that were not UTF-8.
+pub fn logged(text: &Bound<'_, PyAny>) -> PyResult<String> {
+    let text = text.cast::<PyString>()?;
+    if let Ok(text) = text.to_str() {
+        return Ok(text.to_owned());
+    }
+    let escaped = text.call_method1("encode", ("utf-8", "backslashreplace"))?;
+    Ok(String::from_utf8_lossy(escaped.extract()?).into_owned())
+}
+
 /// The name of an object's type, for error messages.
 pub fn type_name(object: &Bound<'_, PyAny>) -> String {
     object

@@ -18,7 +18,8 @@ use crate::config::SendFile;
 use crate::http::{BodyEnd, Method, RequestHead, ResponseError, ResponseState};
 use crate::worker::exchange::{Ending, ResponseVerdict, SendError};
 use crate::worker::python::{
-    ForkReturn, contained, exception, in_worker, is_disconnect, leave_forked_child, type_name,
+    ForkReturn, contained, exception, in_worker, is_disconnect, leave_forked_child, logged,
+    type_name,
 };
 
 /// Short blocks are joined up to this many bytes.
@@ -360,7 +361,7 @@ fn conclude(
                 .format_error
                 .bind(py)
                 .call1((exception(py, &error),))
-                .and_then(|text| text.extract::<String>())
+                .and_then(|text| logged(&text))
                 .unwrap_or_else(|_| error.to_string());
             let cut = verdict == ResponseVerdict::Cut;
             core.context.net.page.exception();
