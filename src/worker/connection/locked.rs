@@ -6,7 +6,8 @@ use std::ops::{Deref, DerefMut};
 
 use parking_lot::MutexGuard;
 
-use super::{CloseKind, Conn, ConnectionMode, ConnectionState};
+use super::conn::Conn;
+use super::state::{CloseKind, ConnectionMode, ConnectionState};
 
 pub struct Locked<'c> {
     conn: &'c Conn,

@@ -1,12 +1,10 @@
 //! Writing to the client: at once what the socket takes, the rest when it takes more.
 
 use std::io::IoSlice;
-use std::sync::Arc;
 
-use super::Conn;
-use super::state::{ConnectionMode, ConnectionState, LOW_WATER};
+use super::conn::Conn;
+use super::state::{ConnectionState, LOW_WATER};
 use crate::worker::transport::{Follows, Transport, would_block};
-use crate::worker::write_coalescer::Holds;
 
 /// Bytes of a file or a block that are sent before other connections get their turn.
 const SHARE: usize = 4 * 1024 * 1024;
@@ -74,131 +72,95 @@ impl<'s> ConnectionOutput<'s> {
     }
 }
 
-impl Holds for Conn {
-    fn write_held(self: Arc<Self>) {
-        let s = &mut *self.lock();
-        if std::mem::take(&mut s.holds) {
-            if s.mode == ConnectionMode::Http2 {
-                self.advance(s);
-                // Streams that go on now may have events for the app, and the reactor may be about to sleep.
-                if self.streams.get().is_some_and(|streams| streams.is_noted()) {
-                    self.net.wake.wake();
-                }
-            } else {
-                self.flush(s);
-            }
-        }
-    }
-}
-
-impl Conn {
-    /// Writes kept output, as far as the socket takes it.
-    pub(in crate::worker) fn flush(self: &Arc<Self>, s: &mut ConnectionState) {
-        if s.transport.is_unsent() && s.transport.flush().is_err() {
-            s.write_closed = true;
-        }
-        while !s.out.is_empty() && !s.write_closed {
-            if !s.transport.is_open() {
-                return;
-            }
-            let follows = if s.pending.is_some() {
-                Follows::More
-            } else {
-                Follows::Nothing
-            };
-            match s.transport.write(&s.out, follows) {
-                Ok(count) => {
-                    s.sent(count);
-                    s.clock.write_progress = self.net.now();
-                }
-                Err(e) if would_block(&e) => break,
-                Err(_) => s.write_closed = true,
-            }
-        }
-        if s.out.is_empty() && s.pending.is_some() {
-            self.flush_part(s);
-            if !s.out.is_empty() {
-                return self.flush(s);
-            }
-        }
-        if s.write_closed {
-            s.sent(s.out.len());
-            s.pending = None;
-        }
-        if s.out.len() > LOW_WATER || s.pending.is_some() {
-            return;
-        }
-        if let (Some(compressor), Some(job)) = (&self.net.compressor, s.stream.parked.take()) {
-            // The pool has threads: one of them has parked the job.
-            drop(compressor.run(job));
-        } else if s.stream.waits.send && !s.stream.coding {
-            s.stream.waits.send = false;
-            self.net.app().writable(self.request_key(s));
-        }
-    }
-}
-
-impl Conn {
-    /// Sends what the socket takes of the part, but at most a share of it: other connections wait too.
-    fn flush_part(self: &Arc<Self>, s: &mut ConnectionState) {
-        let mut share = SHARE;
-        while let Some(part) = &mut s.pending {
-            if part.left == 0 {
-                s.out = std::mem::take(&mut part.behind);
-                s.pending = part.next.take();
-                return;
-            }
-            if share == 0 {
-                self.wait_for_a_turn(s);
-                return;
-            }
-            if !s.transport.is_open() {
-                return;
-            }
-            match part.send(&mut s.transport, share) {
-                Ok(0) => {
-                    tracing::error!(
-                        file = part.name(),
-                        missing = part.left,
-                        "file became shorter while it was sent"
-                    );
-                    self.give_up_part(s);
-                    return;
-                }
-                Ok(count) => {
-                    share -= count;
-                    s.clock.write_progress = self.net.now();
-                }
-                Err(e) if would_block(&e) => return,
-                Err(error) => {
-                    // A disk error, or a client that has disconnected.
-                    tracing::debug!(%error, "rest of a response not sent");
-                    self.give_up_part(s);
-                    return;
-                }
-            }
-        }
-    }
-
-    /// The rest will not be sent: the client detects that by the announced length, when the connection ends here.
-    fn give_up_part(self: &Arc<Self>, s: &mut ConnectionState) {
-        s.pending = None;
-        s.transport.reset_on_close();
+/// Writes kept output, as far as the socket takes it.
+pub(in crate::worker) fn flush(conn: &Conn, s: &mut ConnectionState) {
+    if s.transport.is_unsent() && s.transport.flush().is_err() {
         s.write_closed = true;
     }
-
-    /// The reactor resumes it, after the others that have work.
-    pub(in crate::worker) fn wait_for_a_turn(self: &Arc<Self>, s: &mut ConnectionState) {
-        if s.share.wait() {
-            self.net.go_on_with(self.key);
+    while !s.out.is_empty() && !s.write_closed {
+        if !s.transport.is_open() {
+            return;
+        }
+        let follows = if s.pending.is_some() {
+            Follows::More
+        } else {
+            Follows::Nothing
+        };
+        match s.transport.write(&s.out, follows) {
+            Ok(count) => {
+                s.sent(count);
+                s.clock.write_progress = conn.net.now();
+            }
+            Err(e) if would_block(&e) => break,
+            Err(_) => s.write_closed = true,
         }
     }
-
-    /// Resumes it: it had more to do than its share of an earlier turn.
-    pub fn go_on(self: &Arc<Self>) {
-        let s = &mut *self.lock();
-        s.share.resume();
-        self.flush(s);
-        self.advance(s);
+    if s.out.is_empty() && s.pending.is_some() {
+        flush_pending(conn, s);
+        if !s.out.is_empty() {
+            return flush(conn, s);
+        }
     }
+    if s.write_closed {
+        s.sent(s.out.len());
+        s.pending = None;
+    }
+    if s.out.len() > LOW_WATER || s.pending.is_some() {
+        return;
+    }
+    if let (Some(compressor), Some(job)) = (&conn.net.compressor, s.stream.parked.take()) {
+        // The pool has threads: one of them has parked the job.
+        drop(compressor.run(job));
+    } else if s.stream.waits.send && !s.stream.coding {
+        s.stream.waits.send = false;
+        conn.net.app().writable(conn.request_key(s));
+    }
+}
+
+/// Sends what the socket takes of the part, but at most a share of it: other connections wait too.
+fn flush_pending(conn: &Conn, s: &mut ConnectionState) {
+    let mut share = SHARE;
+    while let Some(part) = &mut s.pending {
+        if part.left == 0 {
+            s.out = std::mem::take(&mut part.behind);
+            s.pending = part.next.take();
+            return;
+        }
+        if share == 0 {
+            conn.wait_for_a_turn(s);
+            return;
+        }
+        if !s.transport.is_open() {
+            return;
+        }
+        match part.send(&mut s.transport, share) {
+            Ok(0) => {
+                tracing::error!(
+                    file = part.name(),
+                    missing = part.left,
+                    "file became shorter while it was sent"
+                );
+                give_up_pending(s);
+                return;
+            }
+            Ok(count) => {
+                share -= count;
+                s.clock.write_progress = conn.net.now();
+            }
+            Err(e) if would_block(&e) => return,
+            Err(error) => {
+                // A disk error, or a client that has disconnected.
+                tracing::debug!(%error, "rest of a response not sent");
+                give_up_pending(s);
+                return;
+            }
+        }
+    }
+}
+
+/// The rest will not be sent: the client detects that by the announced length, when the connection ends here.
+fn give_up_pending(s: &mut ConnectionState) {
+    s.pending = None;
+    s.transport.reset_on_close();
+    s.write_closed = true;
 }

@@ -1,11 +1,11 @@
 //! Responses to plain HTTP beside TLS: a redirect, and the tokens of an ACME client.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use super::Conn;
+use super::conn::Conn;
 use super::output::ConnectionOutput;
 use super::state::{CloseKind, ConnectionState};
+use super::{ending, refusals};
 use crate::config::RedirectPort;
 use crate::http::{BodyEnd, KnownName, Method, Refusal, RequestHead};
 use crate::proxy::{ForwardedRequest, Scheme};
@@ -17,86 +17,84 @@ const WELL_KNOWN: &str = ".well-known/acme-challenge";
 /// A token and the thumbprint of a key are much shorter.
 const LONGEST_CHALLENGE: u64 = 16 * 1024;
 
-impl Conn {
-    /// True: the request was answered.
-    pub(super) fn answer_plain(
-        self: &Arc<Self>,
-        s: &mut ConnectionState,
-        head: &RequestHead,
-        forwarded: Option<&ForwardedRequest>,
-    ) -> bool {
-        let settings = &self.net.settings.plain_http;
-        if settings.redirect.is_none() && settings.challenges.is_none() {
-            return false;
-        }
-        let is_secure = forwarded.and_then(|forwarded| forwarded.scheme) == Some(Scheme::Https);
-        if is_secure || self.peer.is_none() || self.net.tls.at(self.listener()).is_some() {
-            return false;
-        }
-        if let Some(directory) = &settings.challenges
-            && let Some(token) = head.target_path().strip_prefix(CHALLENGES)
-        {
-            self.answer_challenge(s, head.known_method(), directory, token);
-            return true;
-        }
-        let port = match settings.redirect {
-            None => return false,
-            Some(RedirectPort::Given(port)) => Some(port),
-            Some(RedirectPort::OfListener) => self.net.tls.port(),
-        };
-        match head.header(KnownName::Host).filter(|host| !host.is_empty()) {
-            Some(host) => {
-                let location = location(host, port, head);
-                self.answer(s, 308, &[(b"location", &location)], b"");
-            }
-            None => self.refuse(s, Refusal::HostMissing),
-        }
-        true
+/// True: the request was answered.
+pub(super) fn answers(
+    conn: &Conn,
+    s: &mut ConnectionState,
+    head: &RequestHead,
+    forwarded: Option<&ForwardedRequest>,
+) -> bool {
+    let settings = &conn.net.settings.plain_http;
+    if settings.redirect.is_none() && settings.challenges.is_none() {
+        return false;
     }
+    let is_secure = forwarded.and_then(|forwarded| forwarded.scheme) == Some(Scheme::Https);
+    if is_secure || conn.peer.is_none() || conn.net.tls.at(conn.listener()).is_some() {
+        return false;
+    }
+    if let Some(directory) = &settings.challenges
+        && let Some(token) = head.target_path().strip_prefix(CHALLENGES)
+    {
+        answer_challenge(conn, s, head.known_method(), directory, token);
+        return true;
+    }
+    let port = match settings.redirect {
+        None => return false,
+        Some(RedirectPort::Given(port)) => Some(port),
+        Some(RedirectPort::OfListener) => conn.net.tls.port(),
+    };
+    match head.header(KnownName::Host).filter(|host| !host.is_empty()) {
+        Some(host) => {
+            let location = location(host, port, head);
+            answer(conn, s, 308, &[(b"location", &location)], b"");
+        }
+        None => refusals::answer(conn, s, Refusal::HostMissing),
+    }
+    true
+}
 
-    fn answer_challenge(
-        self: &Arc<Self>,
-        s: &mut ConnectionState,
-        method: Method,
-        directory: &Path,
-        token: &[u8],
-    ) {
-        let text = (&b"content-type"[..], &b"text/plain"[..]);
-        if !matches!(method, Method::Get | Method::Head) {
-            let allow = (&b"allow"[..], &b"GET, HEAD"[..]);
-            self.answer(s, 405, &[text, allow], b"Method Not Allowed\n");
-            return;
-        }
-        match challenge(&Directory::new(directory), token) {
-            Some(content) => self.answer(s, 200, &[text], &content),
-            None => self.answer(s, 404, &[text], b"no such token\n"),
-        }
+fn answer_challenge(
+    conn: &Conn,
+    s: &mut ConnectionState,
+    method: Method,
+    directory: &Path,
+    token: &[u8],
+) {
+    let text = (&b"content-type"[..], &b"text/plain"[..]);
+    if !matches!(method, Method::Get | Method::Head) {
+        let allow = (&b"allow"[..], &b"GET, HEAD"[..]);
+        answer(conn, s, 405, &[text, allow], b"Method Not Allowed\n");
+        return;
     }
+    match challenge(&Directory::new(directory), token) {
+        Some(content) => answer(conn, s, 200, &[text], &content),
+        None => answer(conn, s, 404, &[text], b"no such token\n"),
+    }
+}
 
-    /// The last response of this connection: the client continues elsewhere.
-    fn answer(
-        self: &Arc<Self>,
-        s: &mut ConnectionState,
-        status: u16,
-        headers: &[(&[u8], &[u8])],
-        body: &[u8],
-    ) {
-        s.close_after_answer();
-        let length = body.len().to_string();
-        let length = (&b"content-length"[..], length.as_bytes());
-        let headers = headers.iter().copied().chain([length]);
-        let started = {
-            let date = self.net.clock.date();
-            s.http.start_response(status, None, headers, &date.1)
-        };
-        if started.is_ok()
-            && let Ok(sent) = s.http.body(body, BodyEnd::Last)
-        {
-            let pieces = [sent.head, sent.data, sent.tail];
-            ConnectionOutput::of(&mut s.transport, &mut s.out, &mut s.write_closed).write(pieces);
-        }
-        self.begin_close(s, CloseKind::Lingering);
+/// The last response of this connection: the client continues elsewhere.
+pub(in crate::worker) fn answer(
+    conn: &Conn,
+    s: &mut ConnectionState,
+    status: u16,
+    headers: &[(&[u8], &[u8])],
+    body: &[u8],
+) {
+    s.close_after_answer();
+    let length = body.len().to_string();
+    let length = (&b"content-length"[..], length.as_bytes());
+    let headers = headers.iter().copied().chain([length]);
+    let started = {
+        let date = conn.net.clock.date();
+        s.http.start_response(status, None, headers, &date.1)
+    };
+    if started.is_ok()
+        && let Ok(sent) = s.http.body(body, BodyEnd::Last)
+    {
+        let pieces = [sent.head, sent.data, sent.tail];
+        ConnectionOutput::of(&mut s.transport, &mut s.out, &mut s.write_closed).write(pieces);
     }
+    ending::begin_close(conn, s, CloseKind::Lingering);
 }
 
 /// The host is valid by then: nothing in it can end the field.

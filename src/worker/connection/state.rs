@@ -7,6 +7,7 @@ use bytes::{Buf, BytesMut};
 use super::pending_body::PendingBody;
 use super::share::TurnShare;
 use super::stream::Stream;
+use crate::config::Http2;
 use crate::http::{self, Policy};
 use crate::http2::Session;
 use crate::worker::timers::Tick;
@@ -52,6 +53,16 @@ pub enum Opening {
     /// The client may begin with HTTP/2's preface.
     Preface,
     Over,
+}
+
+impl Opening {
+    /// Of a client that speaks HTTP from the first byte on.
+    pub fn of_http(http2: Http2) -> Self {
+        match http2 {
+            Http2::PriorKnowledge => Self::Preface,
+            Http2::Auto | Http2::Off => Self::Over,
+        }
+    }
 }
 
 /// How a connection is closed once everything is written.
@@ -181,6 +192,13 @@ impl ConnectionState {
             self.clock.write_progress = now;
         }
         self.clock.untaken = untaken;
+    }
+
+    /// Whether the client still reads what the kernel holds of the last response, so that it is not idle. Without progress only for
+    /// as long as `limit`, in milliseconds.
+    pub fn still_reads(&mut self, now: u64, limit: u64) -> bool {
+        self.notice_reading(now);
+        self.clock.untaken > 0 && now.saturating_sub(self.clock.inactive_since()) < limit
     }
 
     /// Drops `count` bytes of the output that the socket took.

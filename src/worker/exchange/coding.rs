@@ -16,7 +16,7 @@ use super::{ConnectionState, Exchange};
 use crate::compress::{Encoder, Failed, Flush};
 use crate::http::{BodyEnd, ResponseError, ResponseState};
 use crate::worker::compressor::Lease;
-use crate::worker::connection::LOW_WATER;
+use crate::worker::connection::{LOW_WATER, ending, steps};
 
 /// The pool compresses in pieces of this size.
 const PIECE: usize = 256 * 1024;
@@ -228,8 +228,8 @@ impl Exchange {
         if matches!(accounted, Err(ResponseError::TooShort { .. })) {
             let s = &mut *self.conn.lock();
             if self.check(s).is_ok() {
-                self.conn.cut(s);
-                self.conn.advance(s);
+                ending::cut(&self.conn, s);
+                steps::advance(&self.conn, s);
             }
         }
         Ok(accounted?)
@@ -254,8 +254,8 @@ impl Exchange {
     fn fail(&self, s: &mut ConnectionState, error: impl std::fmt::Display) -> SendError {
         tracing::error!(%error, "response cut: it cannot be compressed");
         if self.check(s).is_ok() {
-            self.conn.cut(s);
-            self.conn.advance(s);
+            ending::cut(&self.conn, s);
+            steps::advance(&self.conn, s);
         }
         SendError::Gone
     }
@@ -343,8 +343,8 @@ impl Exchange {
         *stage = CodingStage::Plain;
         let s = &mut *self.conn.lock();
         if was_last && self.is_current(s) {
-            self.conn.cut(s);
-            self.conn.advance(s);
+            ending::cut(&self.conn, s);
+            steps::advance(&self.conn, s);
         }
     }
 
@@ -360,8 +360,8 @@ impl Exchange {
                 tracing::error!(%error, "response cut: its file cannot be read");
                 let s = &mut *self.conn.lock();
                 self.check(s)?;
-                self.conn.cut(s);
-                self.conn.advance(s);
+                ending::cut(&self.conn, s);
+                steps::advance(&self.conn, s);
                 return Err(SendError::Gone);
             }
         };

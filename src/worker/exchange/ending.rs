@@ -1,6 +1,6 @@
 //! The end of a request's app, and its consequence for the client.
 
-use super::super::connection::CloseKind;
+use super::super::connection::{CloseKind, ending, refusals, steps};
 use super::Exchange;
 use crate::http::{Refusal, ResponseState};
 
@@ -27,8 +27,8 @@ impl Exchange {
     pub fn refuse(&self, refusal: Refusal) {
         let s = &mut *self.conn.lock();
         if self.is_current(s) {
-            self.conn.refuse(s, refusal);
-            self.conn.advance(s);
+            refusals::answer(&self.conn, s, refusal);
+            steps::advance(&self.conn, s);
         }
     }
 
@@ -41,11 +41,11 @@ impl Exchange {
         }
         if s.write_closed || s.stream.end_reported {
             if s.http.response_state() == ResponseState::Streaming {
-                self.conn.cut(s);
+                ending::cut(&self.conn, s);
             } else {
-                self.conn.begin_close(s, CloseKind::Plain);
+                ending::begin_close(&self.conn, s, CloseKind::Plain);
             }
-            self.conn.advance(s);
+            steps::advance(&self.conn, s);
             return ResponseVerdict::Fine;
         }
         match s.http.response_state() {
@@ -56,8 +56,8 @@ impl Exchange {
             ResponseState::NotStarted | ResponseState::HeadPending => {
                 // A head without a body so far was not sent: the client gets a clean error.
                 drop(s.http.reset_response());
-                self.conn.refuse(s, Refusal::AppFailed);
-                self.conn.advance(s);
+                refusals::answer(&self.conn, s, Refusal::AppFailed);
+                steps::advance(&self.conn, s);
                 if ending == Ending::Failed {
                     ResponseVerdict::Fine
                 } else {
@@ -65,8 +65,8 @@ impl Exchange {
                 }
             }
             ResponseState::Streaming | ResponseState::Aborted => {
-                self.conn.cut(s);
-                self.conn.advance(s);
+                ending::cut(&self.conn, s);
+                steps::advance(&self.conn, s);
                 ResponseVerdict::Cut
             }
         }

@@ -15,7 +15,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::connection::{
-    BodyState, Conn, ConnectionMode, ConnectionOutput, ConnectionState, HIGH_WATER,
+    BodyState, Conn, ConnectionMode, ConnectionOutput, ConnectionState, HIGH_WATER, handed, steps,
+    transfer,
 };
 use super::key::RequestKey;
 use super::ledger::Entry;
@@ -111,7 +112,7 @@ impl Exchange {
         let was_full = s.stream.body.buffered() >= HIGH_WATER;
         if let Some(piece) = s.stream.body.pop() {
             if was_full && s.stream.body.buffered() < HIGH_WATER {
-                self.conn.advance(s);
+                steps::advance(&self.conn, s);
             }
             let more =
                 !(s.stream.body.state == BodyState::Complete && s.stream.body.buffered() == 0);
@@ -155,16 +156,16 @@ impl Exchange {
     }
 
     /// Passes the connection itself to the app: a descriptor, and the bytes read behind the request. See
-    /// `Conn::hand_over`.
+    /// `handed::hand_over`.
     pub fn hand_over(&self) -> Option<(OwnedFd, Bytes)> {
         let s = &mut *self.conn.lock();
         if !self.is_current(s) {
             return None;
         }
-        self.conn.hand_over(s)
+        handed::hand_over(&self.conn, s)
     }
 
-    /// Passes the connection on to another worker, before the app gets the request. See `Conn::transfer`.
+    /// Passes the connection on to another worker, before the app gets the request. See `transfer::with_body`.
     pub fn transfer(
         &self,
         head: &RequestHead,
@@ -172,7 +173,7 @@ impl Exchange {
         give: impl FnOnce(BorrowedFd<'_>, Transferred) -> bool,
     ) -> bool {
         let s = &mut *self.conn.lock();
-        self.is_current(s) && self.conn.transfer(s, head, body, give)
+        self.is_current(s) && transfer::with_body(&self.conn, s, head, body, give)
     }
 
     /// How long ago its head was complete; `None`: it has ended.
@@ -193,7 +194,8 @@ impl Exchange {
         let s = &mut *self.conn.lock();
         let is_handed_over = s.stream.number == self.number && s.mode == ConnectionMode::HandedOver;
         if is_handed_over {
-            self.conn.take_back(s);
+            handed::take_back(&self.conn, s);
+            steps::advance(&self.conn, s);
         }
         is_handed_over
     }

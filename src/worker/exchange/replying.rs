@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::connection::{
-    CloseKind, ConnectionMode, ConnectionOutput, ConnectionState, PendingBody,
+    CloseKind, ConnectionMode, ConnectionOutput, ConnectionState, PendingBody, ending, output,
+    refusals, steps,
 };
 use super::super::files::{
     FileLookup, FileResponse, FileServer, Patience, Reply, ReplyBody, Unsendable,
@@ -112,11 +113,11 @@ impl Exchange {
             self.answer(s, reply);
         } else if self.is_current(s) {
             // The client has disconnected, and there is no app whose end would be noticed.
-            self.conn.begin_close(s, CloseKind::Plain);
+            ending::begin_close(&self.conn, s, CloseKind::Plain);
         } else {
             return;
         }
-        self.conn.advance(s);
+        steps::advance(&self.conn, s);
     }
 
     /// There is no such file: the request is passed to the app.
@@ -132,14 +133,14 @@ impl Exchange {
         if self.write_reply(s, reply).is_err() {
             // A field that cannot be sent: nothing was sent so far.
             drop(s.http.reset_response());
-            self.conn.refuse(s, Refusal::AppFailed);
+            refusals::answer(&self.conn, s, Refusal::AppFailed);
             return;
         }
         if s.is_unsent() {
             s.clock.write_progress = self.conn.net.now();
         }
         if s.mode == ConnectionMode::Exchange {
-            self.conn.conclude(s);
+            ending::conclude(&self.conn, s);
         }
     }
 
@@ -158,7 +159,7 @@ impl Exchange {
                     let part = PendingBody::file(file.clone(), slice.start, left, suffix);
                     s.pending = Some(Box::new(part));
                 }
-                self.conn.flush(s);
+                output::flush(&self.conn, s);
                 Ok(())
             }
             ReplyBody::Parts { file, parts } => {
@@ -168,7 +169,7 @@ impl Exchange {
                     s.out.extend_from_slice(first);
                     s.pending = part;
                 }
-                self.conn.flush(s);
+                output::flush(&self.conn, s);
                 Ok(())
             }
         }

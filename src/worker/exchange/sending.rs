@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::super::connection::{
     BodyState, ConnectionMode, ConnectionOutput, ConnectionState, HIGH_WATER, LOW_WATER,
-    PendingBody, spool,
+    PendingBody, app_waits, ending, output, spool, steps,
 };
 use super::super::spool::SpoolFile;
 use super::super::write_coalescer::{self, Until};
@@ -193,7 +193,7 @@ impl Exchange {
         if s.holds && data.len() > write_coalescer::MOST {
             // Joining them gains nothing.
             s.holds = false;
-            self.conn.flush(s);
+            output::flush(&self.conn, s);
         }
         expect_trailers(s, end);
         let transmit = match s.http.body(data, end) {
@@ -202,8 +202,8 @@ impl Exchange {
                 if matches!(error, ResponseError::TooShort { .. })
                     && s.http.response_state() != ResponseState::HeadPending
                 {
-                    self.conn.cut(s);
-                    self.conn.advance(s);
+                    ending::cut(&self.conn, s);
+                    steps::advance(&self.conn, s);
                 }
                 return Err(error.into());
             }
@@ -234,7 +234,7 @@ impl Exchange {
                 .for_each(|piece| s.out.extend_from_slice(piece));
             if end == BodyEnd::Last || s.out.len() > write_coalescer::MOST {
                 s.holds = false;
-                self.conn.flush(s);
+                output::flush(&self.conn, s);
             }
             s.out.is_empty() || s.holds
         } else if matches!(hold, Hold::Step)
@@ -293,7 +293,7 @@ impl Exchange {
         if self.conn.key.stream().is_some() {
             s.transport.set_trailers(transmit.head);
             s.holds = false;
-            self.conn.flush(s);
+            output::flush(&self.conn, s);
             self.sent(s, !s.is_unsent());
             return Ok(());
         }
@@ -307,7 +307,7 @@ impl Exchange {
             pieces
                 .iter()
                 .for_each(|piece| s.out.extend_from_slice(piece));
-            self.conn.flush(s);
+            output::flush(&self.conn, s);
             s.out.is_empty()
         };
         self.sent(s, all);
@@ -346,7 +346,7 @@ impl Exchange {
             s.out.extend_from_slice(raw.suffix);
         }
         s.holds = false;
-        self.conn.flush(s);
+        output::flush(&self.conn, s);
         let all = !s.is_unsent();
         self.sent(s, all);
         if excess > 0 {
@@ -365,10 +365,10 @@ impl Exchange {
             s.clock.write_progress = self.conn.net.now();
         }
         if s.http.response_state() == ResponseState::Complete {
-            self.conn.response_ended(s);
+            steps::response_ended(&self.conn, s);
         } else if s.write_closed && !s.stream.left {
             s.stream.left = true;
-            self.conn.notify_reader(s);
+            app_waits::notify_reader(&self.conn, s);
         }
     }
 

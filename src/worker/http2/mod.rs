@@ -5,10 +5,12 @@
 //! lock of a stream is taken under that of the connection, nor the reverse: each leaves a note in [`Streams`] and the
 //! work is done when the lock is released.
 
-mod drive;
-mod opening;
+pub(super) mod deadlines;
+pub(super) mod drive;
+pub(super) mod opening;
+pub(super) mod session;
 mod streams;
-mod times;
+pub(super) mod timeouts;
 
 pub use streams::{ClientSide, StreamConnection, Streams};
 

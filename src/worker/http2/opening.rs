@@ -2,34 +2,21 @@
 
 use std::sync::Arc;
 
-use crate::config::Http2;
-use crate::http2::{Preface, preface};
-use crate::worker::connection::{Conn, ConnectionState, Opening};
-use crate::worker::network::Network;
+use super::session;
+use crate::http2::{self, Preface};
+use crate::worker::connection::{Conn, ConnectionState, Opening, reading};
 
-impl Network {
-    /// The possible first bytes of a connection.
-    pub(in crate::worker) fn first_bytes(&self) -> Opening {
-        match self.settings.http2.mode {
-            Http2::PriorKnowledge => Opening::Preface,
-            Http2::Auto | Http2::Off => Opening::Over,
-        }
+/// Checks the first bytes. False: the next step needs the socket.
+pub(in crate::worker) fn preface(conn: &Arc<Conn>, s: &mut ConnectionState) -> bool {
+    let found = if s.http.buffered() == 0 {
+        Preface::Undecided
+    } else {
+        http2::preface(s.http.input())
+    };
+    match found {
+        Preface::Undecided if !s.read_ended => return reading::read_head(conn, s),
+        Preface::Undecided | Preface::Other => s.opening = Opening::Over,
+        Preface::Http2 => session::start(conn, s),
     }
-}
-
-impl Conn {
-    /// Checks the first bytes. False: the next step needs the socket.
-    pub(in crate::worker) fn preface(self: &Arc<Self>, s: &mut ConnectionState) -> bool {
-        let found = if s.http.buffered() == 0 {
-            Preface::Undecided
-        } else {
-            preface(s.http.input())
-        };
-        match found {
-            Preface::Undecided if !s.read_ended => return self.read_head(s),
-            Preface::Undecided | Preface::Other => s.opening = Opening::Over,
-            Preface::Http2 => self.start_http2(s),
-        }
-        true
-    }
+    true
 }

@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 
+use super::error::SocketError;
 use super::state::{WebSocketEnd, WebSocketPhase, Ws};
-use crate::http::{BodyEnd, ResponseError};
-use crate::websocket::{Close, INTERNAL_ERROR, Message, MessageKind, NORMAL, may_be_sent};
-use crate::worker::connection::{ConnectionMode, ConnectionState, HIGH_WATER};
+use super::{closing, frames, handshake};
+use crate::http::BodyEnd;
+use crate::websocket::{INTERNAL_ERROR, Message, MessageKind, NORMAL, may_be_sent};
+use crate::worker::connection::{ConnectionMode, ConnectionState, HIGH_WATER, steps};
 use crate::worker::exchange::{Backpressure, Ending, Exchange, ResponseVerdict, SendError};
 
 /// A handle that outlives its connection: after the end all calls report it.
@@ -24,19 +26,6 @@ pub enum WebSocketReceived {
     Disconnect(WebSocketEnd),
     /// Nothing yet: `App::readable` reports more.
     Wait,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum SocketError {
-    #[error("the WebSocket is closed")]
-    Gone,
-    /// A message that is not allowed in this state.
-    #[error("{0}")]
-    Order(&'static str),
-    #[error("{0}")]
-    Value(String),
-    #[error("{0}")]
-    Response(#[from] ResponseError),
 }
 
 impl From<SendError> for SocketError {
@@ -62,13 +51,13 @@ impl WebSocketHandle {
         }
         if let Some((message, resume)) = ws.pop() {
             if resume {
-                conn.advance(s);
+                steps::advance(conn, s);
             }
             return WebSocketReceived::Message(message);
         }
         if matches!(ws.phase, WebSocketPhase::Answering(..)) {
-            conn.answer_close(s);
-            conn.advance(s);
+            closing::answer(conn, s);
+            steps::advance(conn, s);
         }
         let Some(ws) = s.ws.as_mut() else {
             return WebSocketReceived::Disconnect(WebSocketEnd::abnormal());
@@ -104,7 +93,9 @@ impl WebSocketHandle {
         if s.mode == ConnectionMode::Exchange {
             self.exchange.check(s)?;
         }
-        conn.accept_websocket(s, protocol, headers)
+        handshake::accept(conn, s, protocol, headers)?;
+        steps::advance(conn, s);
+        Ok(())
     }
 
     /// Writes a message. When this returns, the bytes are with the kernel, or kept here; `lend` gives those of a message that is not compressed yet.
@@ -130,10 +121,22 @@ impl WebSocketHandle {
         ws.sent += data.len() as u64;
         if frames.sends_at_once(data.len()) {
             let (head, compressed) = frames.message(kind, data);
-            conn.write_frame(s, head.as_bytes(), compressed.as_deref().unwrap_or(data));
+            frames::write(
+                conn,
+                s,
+                head.as_bytes(),
+                compressed.as_deref().unwrap_or(data),
+            );
         } else {
             let data = lend();
-            conn.defer_message(s, Message { kind, data });
+            // Behind all earlier ones; it begins where this turn has time.
+            frames.defer(Message { kind, data });
+            s.stream.coding = true;
+            if conn.net.turn_budget.is_used_up() {
+                conn.wait_for_a_turn(s);
+            } else {
+                steps::advance(conn, s);
+            }
         }
         if s.write_closed {
             return Err(SocketError::Gone);
@@ -164,7 +167,9 @@ impl WebSocketHandle {
                 WebSocketPhase::Handshake(_) => {}
                 _ if ws.due.is_some() => return Err(SocketError::Gone),
                 WebSocketPhase::Open | WebSocketPhase::Answering(..) => {
-                    conn.close_websocket(s, code, reason);
+                    if closing::close(conn, s, code, reason) {
+                        steps::advance(conn, s);
+                    }
                     return Ok(());
                 }
                 WebSocketPhase::Closing(_) | WebSocketPhase::Over => return Err(SocketError::Gone),
@@ -183,17 +188,19 @@ impl WebSocketHandle {
             match self.ws(s).map(|ws| &ws.phase) {
                 Ok(WebSocketPhase::Handshake(_)) => {}
                 Ok(WebSocketPhase::Open) => {
-                    let code = match (conn.leave_code(), ending) {
+                    let code = match (closing::leave_code(conn), ending) {
                         (Some(code), _) => code,
                         (None, Ending::Returned) => NORMAL,
                         (None, Ending::Failed) => INTERNAL_ERROR,
                     };
-                    conn.close_websocket(s, code, "");
+                    if closing::close(conn, s, code, "") {
+                        steps::advance(conn, s);
+                    }
                     return ResponseVerdict::Fine;
                 }
                 Ok(WebSocketPhase::Answering(..)) => {
-                    conn.answer_close(s);
-                    conn.advance(s);
+                    closing::answer(conn, s);
+                    steps::advance(conn, s);
                     return ResponseVerdict::Fine;
                 }
                 Ok(WebSocketPhase::Closing(_) | WebSocketPhase::Over) | Err(_) => {
@@ -209,23 +216,5 @@ impl WebSocketHandle {
             return Err(SocketError::Gone);
         }
         s.ws.as_deref_mut().ok_or(SocketError::Gone)
-    }
-}
-
-impl WebSocketEnd {
-    /// From the client's close frame.
-    pub fn of(close: Close) -> Self {
-        Self {
-            code: close.code.unwrap_or(1005),
-            reason: close.reason,
-        }
-    }
-
-    /// The connection was lost, or never established.
-    pub fn abnormal() -> Self {
-        Self {
-            code: 1006,
-            reason: String::new(),
-        }
     }
 }

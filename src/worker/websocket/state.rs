@@ -36,6 +36,24 @@ pub struct WebSocketEnd {
     pub reason: String,
 }
 
+impl WebSocketEnd {
+    /// From the client's close frame.
+    pub fn of(close: Close) -> Self {
+        Self {
+            code: close.code.unwrap_or(1005),
+            reason: close.reason,
+        }
+    }
+
+    /// The connection was lost, or never established.
+    pub fn abnormal() -> Self {
+        Self {
+            code: 1006,
+            reason: String::new(),
+        }
+    }
+}
+
 /// A close frame that waits for the messages before it.
 #[derive(Debug)]
 pub enum CloseDue {
@@ -105,6 +123,13 @@ impl Ws {
             self.phase,
             WebSocketPhase::Open | WebSocketPhase::Answering(..)
         )
+    }
+
+    /// No more frames are sent or expected.
+    pub fn end(&mut self, ended: WebSocketEnd) {
+        self.phase = WebSocketPhase::Over;
+        self.ended.get_or_insert(ended);
+        self.frames = None;
     }
 
     pub fn push(&mut self, message: Message) {
