@@ -277,7 +277,7 @@ proptest::proptest! {
         }
         let told = says(2).map(|workers| {
             std::fs::write(directory.path().join("gunicorn.conf.py"), "").unwrap();
-            format!(r#"{{"settings": {{"workers": {workers}}}, "unknown": [], "hooks": [], "acts": false, "environment": {{}}, "removed": [], "path": []}}"#)
+            format!(r#"{{"settings": {{"workers": {workers}}}, "unknown": [], "hooks": [], "acts": false, "environment": {{}}, "path": []}}"#)
         });
         let variables = [
             ("WEB_CONCURRENCY", says(0)),

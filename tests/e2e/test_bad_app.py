@@ -65,6 +65,55 @@ def test_a_traceback_with_text_that_is_no_utf8(app, launch, interface):
     assert interface != "wsgi" or r"own b\udcff" in text and "Logging error" not in text
 
 
+def test_a_long_chain_of_exceptions(app, launch):
+    """As of a pool that tries again within `except`."""
+    app.write("""
+def deep(number):
+    raise ConnectionError(f"attempt {number}")
+
+error = None
+for number in range(1500):
+    try:
+        try:
+            if error:
+                raise error
+        finally:
+            deep(number)
+    except ConnectionError as latest:
+        error = latest
+raise error
+""")
+    text = fails(launch(), BOOT_FAILED)
+    assert "in deep" in text and "attempt 0" in text and "ConnectionError: attempt 1499" in text and "RecursionError" not in text
+
+
+def test_an_exception_that_the_app_keeps_keeps_its_frames(app, launch):
+    app.write("""
+import traceback
+
+def deep():
+    raise ValueError("kept")
+
+try:
+    deep()
+except ValueError as error:
+    kept = error
+frames = len(traceback.extract_tb(kept.__traceback__))
+
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/fails":
+        raise kept
+    found = traceback.extract_tb(kept.__traceback__)
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok" if found[-1].name == "deep" and len(found) > frames else b"no"]
+""")
+    server = launch("app:app", "-w", "1")
+    server.wait_ready()
+    assert server.get("/fails").status == 500
+    server.log.wait("ValueError: kept")
+    assert server.get("/").text == "ok"
+
+
 def test_failure_is_told_within_a_second(app, launch):
     app.write("print('importing', flush=True)\nraise RuntimeError('no')\n")
     server = launch("app:app", "-w", "4")

@@ -92,6 +92,27 @@ def test_what_a_start_would_refuse(app, check, launch, words, told):
     assert launch("app:app", *words, bind=bind).wait_exit() != 0
 
 
+@pytest.mark.parametrize("text, told", [
+    ("timeout = float('inf')", "timeout: inf is beyond"),
+    ("timeout = 10 ** 400", "timeout: that number is beyond"),
+    (r"proc_name = 'caf\udce9'", r"proc_name: 'caf\udce9' is not UTF-8"),
+    (r"raise ValueError('no such file: caf\udce9')", r"ValueError: no such file: caf\udce9"),
+])
+def test_a_value_that_no_setting_can_have(app, check, text, told):
+    app.write(version("one"))
+    app.write(text, "gunicorn.conf.py")
+    done = check("app:app", "-b", "127.0.0.1:0")
+    assert done.returncode == 1 and told in done.stderr, done.stderr
+
+
+def test_an_environment_that_is_no_utf8_reaches_the_workers(app, launch):
+    app.write("import os\n" + version("one").replace("'one'", "os.environb[b'STATION'].hex()"))
+    app.write(r"import os; os.environb[b'STATION'] = b'caf\xe9'", "gunicorn.conf.py")
+    server = launch("app:app")
+    server.wait_ready()
+    assert server.get("/").text == b"caf\xe9".hex()
+
+
 @pytest.mark.both_loops
 def test_a_lifespan_that_fails(app, check):
     app.path.joinpath("app.py").write_text(FAILING_LIFESPAN)

@@ -287,6 +287,37 @@ def test_post_request_with_fewer_arguments(serve, app):
     server.log.wait(r"post /x")
 
 
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+def test_post_request_leaves_the_response_as_it_is(launch, app, interface):
+    """ASGI: fields from an iterator. WSGI: `exc_info` by name."""
+    app.write(REQUESTS, "gunicorn.conf.py")
+    apps = {
+        "asgi": """
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    fields = ((name, b"1") for name in (b"x-one", b"x-two"))
+    await send({"type": "http.response.start", "status": 503, "headers": fields})
+    await send({"type": "http.response.body", "body": b"sorry"})
+""",
+        "wsgi": """
+import sys
+
+def app(environ, start_response):
+    try:
+        raise KeyError("x")
+    except KeyError:
+        start_response("503 Sorry", [("x-one", "1"), ("x-two", "1")], exc_info=sys.exc_info())
+    return [b"sorry"]
+""",
+    }
+    app.write(apps[interface])
+    server = launch("app:app")
+    server.wait_ready()
+    response = server.get("/x")
+    assert (response.status, response.text, response.header("x-one"), response.header("x-two")) == (503, "sorry", "1", "1")
+    server.log.wait(r"post /x 503 GET 1")
+
+
 PROMETHEUS = """
 from prometheus_client import multiprocess
 

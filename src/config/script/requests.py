@@ -3,12 +3,12 @@
 
 def _with_fields(app, response):
     def answered(environ, start_response):
-        def start(status, headers, *error):
+        def start(status, headers, exc_info=None):
             version = _version(environ.get("SERVER_PROTOCOL", "HTTP/1.1"))
             server, added = _fields_of(response, status, headers, version)
             if server is not None and server != "gunicorn":
                 added.append(("Server", server))
-            return start_response(status, list(headers) + added, *error)
+            return start_response(status, list(headers) + added, exc_info)
 
         return app(environ, start)
 
@@ -112,10 +112,10 @@ def _wsgi(app, worker, pre, post):
             return app(environ, start_response)
         resp = Response(req)
 
-        def start(status, headers, *error):
+        def start(status, headers, exc_info=None):
             resp.take(status, headers)
             resp.status_code = int(status.split(" ", 1)[0])
-            write = start_response(status, headers, *error)
+            write = start_response(status, headers, exc_info)
 
             def counting(block):
                 resp.sent += len(block)
@@ -228,9 +228,12 @@ def _asgi(app, worker, pre, post):
 
         async def counting(message):
             if message["type"] == "http.response.start":
+                # An iterable, which may be read once.
+                fields = list(message.get("headers", ()))
+                message = dict(message, headers=fields)
                 status = message["status"]
                 resp.status_code = status
-                resp.take("%d %s" % (status, REASONS.get(status, "")), [(n.decode("latin-1"), v.decode("latin-1")) for n, v in message.get("headers", ())])
+                resp.take("%d %s" % (status, REASONS.get(status, "")), [(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields])
             elif message["type"] == "http.response.body":
                 resp.sent += len(message.get("body", b""))
             return await send(message)

@@ -212,7 +212,7 @@ def tell(request):
         elif name in known and name not in theirs and not _is_for_us(name, value, read):
             continue
         elif name in known:
-            settings[name] = _logging(value, location) if name == "logconfig_dict" else _plain(name, value)
+            settings[name] = _sent(name, _logging(value, location) if name == "logconfig_dict" else _plain(name, value))
         elif read is not None and name not in read and _looks_like_a_setting(name, value, known):
             unknown.append(name)
     if location is not None and "logger_class" not in settings and request.get("logger_class") is None:
@@ -245,15 +245,39 @@ def tell(request):
             if isinstance(found, type):
                 settings["logger_class"] = _logger_facts(found)
     after = dict(os.environ)
+    changed = {name: value for name, value in after.items() if environment.get(name) != value}
+    added = [entry for entry in sys.path if isinstance(entry, str) and entry not in path and entry != directory]
+    # What is no UTF-8 reaches the workers by the process that has run the file.
+    whole = environment.keys() <= after.keys() and all(map(_is_utf8, [*changed, *changed.values(), *added]))
     return {
         "settings": settings,
         "unknown": unknown,
         "hooks": hooks,
-        "acts": location is not None and (bool(hooks) or "rgun.location" in (settings.get("logconfig_dict") or ()) or not environment.keys() <= after.keys() or _acts(names, modules)),
-        "environment": {name: value for name, value in after.items() if environment.get(name) != value},
-        "removed": [name for name in environment if name not in after],
-        "path": [entry for entry in sys.path if isinstance(entry, str) and entry not in path and entry != directory],
+        "acts": location is not None and (bool(hooks) or "rgun.location" in (settings.get("logconfig_dict") or ()) or not whole or _acts(names, modules)),
+        "environment": {name: value for name, value in changed.items() if _is_utf8(name) and _is_utf8(value)},
+        "path": list(filter(_is_utf8, added)),
     }
+
+
+def _is_utf8(text):
+    return text == _escaped(text)
+
+
+def _escaped(text):
+    """What is no UTF-8 as Python shows it: lone surrogates, from names of files."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _sent(name, value):
+    """The value, if it can be passed on as JSON."""
+    if isinstance(value, str) and not _is_utf8(value):
+        raise Wrong("%s: %s is not UTF-8" % (name, ascii(value)))
+    if isinstance(value, (int, float)) and not abs(value) < 2**63:
+        shown = repr(value) if isinstance(value, float) else "that number"
+        raise Wrong("%s: %s is beyond any that the server can use" % (name, shown))
+    for part in [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _sent(name, part)
+    return value
 
 
 def _is_for_us(name, value, read):
@@ -434,12 +458,11 @@ def _summary(error):
 
 def evaluate(request, output):
     try:
-        answer = tell(request)
-        text = json.dumps(answer)
+        text = json.dumps(tell(request))
     except Wrong as error:
-        text = json.dumps({"error": str(error), "traceback": ""})
+        text = json.dumps({"error": _escaped(str(error)), "traceback": ""})
     except BaseException as error:  # also a SystemExit of the file's: the server decides when it exits
-        text = json.dumps({"error": _summary(error), "traceback": _traceback(error)})
+        text = json.dumps({"error": _escaped(_summary(error)), "traceback": _escaped(_traceback(error))})
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -6,7 +6,7 @@ use crate::config::CMD_ARGS;
 fn script_answer(settings: &Value) -> ScriptAnswer {
     let said = json!({
         "settings": settings, "unknown": ["wokers", "zzz"], "hooks": ["post_fork"], "acts": true,
-        "environment": {"A": "b"}, "removed": [], "path": ["/x"],
+        "environment": {"A": "b"}, "path": ["/x"],
     });
     answer("gunicorn.conf.py", said.to_string().as_bytes()).unwrap()
 }
@@ -117,7 +117,7 @@ fn what_went_wrong_is_told() {
             .contains("without an answer")
     );
     let said = json!({
-        "settings": {"timeout": [1]}, "unknown": [], "hooks": [], "acts": false, "environment": {}, "removed": [], "path": [],
+        "settings": {"timeout": [1]}, "unknown": [], "hooks": [], "acts": false, "environment": {}, "path": [],
     });
     let error = answer("conf.py", said.to_string().as_bytes()).unwrap_err();
     assert_eq!(

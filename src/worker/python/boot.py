@@ -1,8 +1,10 @@
 """Imports the app and detects its protocol."""
 
 import ast
+import builtins
 import functools
 import importlib
+import builtins
 import inspect
 import os
 import sys
@@ -242,19 +244,26 @@ def _ours(filename):
     return filename.startswith("<rgun") or bool(own) and filename.startswith(own)
 
 
+# Python 3.11 and later.
+GROUPS = getattr(builtins, "BaseExceptionGroup", ())
+
+
 def format_error(error):
     """The user's traceback, complete, without frames of ours and of importlib."""
-    seen = set()
-
-    def strip(e):
-        while e is not None and id(e) not in seen:
-            seen.add(id(e))
-            e.__traceback__ = _of_the_user(e.__traceback__)
-            strip(e.__context__)
-            e = e.__cause__
-
-    strip(error)
-    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    found, waiting = {}, [error]
+    while waiting:
+        e = waiting.pop()
+        if e is not None and id(e) not in found:
+            found[id(e)] = e, e.__traceback__
+            waiting += e.__context__, e.__cause__, *(e.exceptions if isinstance(e, GROUPS) else ())
+    try:
+        for e, tb in found.values():
+            e.__traceback__ = _of_the_user(tb)
+        return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    finally:
+        # The app may keep them.
+        for e, tb in found.values():
+            e.__traceback__ = tb
 
 
 def _of_the_user(tb):
