@@ -263,3 +263,18 @@ pub enum RolloutRefusal {
         of: u32,
     },
 }
+
+impl RolloutRefusal {
+    /// A generation is held, or is about to be.
+    pub(super) fn is_for_a_stage(self) -> bool {
+        match self {
+            Self::Staging { .. } | Self::Staged { .. } | Self::Canary { .. } => true,
+            Self::Reloading { .. }
+            | Self::TakingBack { .. }
+            | Self::NothingStaged
+            | Self::NothingKept
+            | Self::NotMore { .. }
+            | Self::AllSlots { .. } => false,
+        }
+    }
+}

@@ -1,60 +1,53 @@
 //! `--reload`: files of the app have changed. Boots that waited for this start, serving workers are reloaded.
 
+use super::phase::MasterPhase;
 use super::reload_state::{Goal, Rollout};
+use super::server::Server;
 use super::slot::BootCondition;
 use super::worker::Worker;
-use super::{MasterPhase, ReloadFailure, SourceWatching, Supervisor};
+use super::{ReloadFailure, SourceWatching, mold, orders, reload, rollout};
 
-impl Supervisor {
-    pub(super) fn take_change(&mut self) {
-        if self.plan.sources == SourceWatching::Fixed {
-            return;
-        }
-        match self.phase {
-            MasterPhase::FirstBoot => self.boot_anew(),
-            MasterPhase::Running => {
-                // Booting workers have read the old files, or a mixture; they may even hang because of them.
-                let is_for_a_stage =
-                    matches!(self.reload.goal(), Some(Goal::Stage | Goal::Canary(_)));
-                let booting = |rollout: &Rollout| {
-                    !rollout.is_switching() && !matches!(rollout.goal, Goal::Return { .. })
-                };
-                match self.reload.rollout() {
-                    Some(rollout) if is_for_a_stage || booting(rollout) => {
-                        self.fail_rollout(ReloadFailure::Overtaken);
-                    }
-                    None if is_for_a_stage => self.end_reload_badly(ReloadFailure::Overtaken),
-                    Some(_) | None => {}
+pub(super) fn take(server: &mut Server) {
+    if server.plan.sources == SourceWatching::Fixed {
+        return;
+    }
+    match server.phase {
+        MasterPhase::FirstBoot => boot_anew(server),
+        MasterPhase::Running => {
+            // Booting workers have read the old files, or a mixture; they may even hang because of them.
+            let is_for_a_stage =
+                matches!(server.reload.goal(), Some(Goal::Stage | Goal::Canary(_)));
+            let booting = |rollout: &Rollout| {
+                !rollout.is_switching() && !matches!(rollout.goal, Goal::Return { .. })
+            };
+            match server.reload.rollout() {
+                Some(rollout) if is_for_a_stage || booting(rollout) => {
+                    rollout::fail(server, ReloadFailure::Overtaken);
                 }
-                self.ask_reload(None);
+                None if is_for_a_stage => reload::end_badly(server, ReloadFailure::Overtaken),
+                Some(_) | None => {}
             }
-            MasterPhase::Preparing(_)
-            | MasterPhase::Delayed { .. }
-            | MasterPhase::Stopping { .. }
-            | MasterPhase::Closing { .. }
-            | MasterPhase::Gone => {}
+            reload::ask(server, None);
         }
+        MasterPhase::Preparing(_)
+        | MasterPhase::Delayed { .. }
+        | MasterPhase::Stopping { .. }
+        | MasterPhase::Closing { .. }
+        | MasterPhase::Gone => {}
     }
+}
 
-    /// During the first boot: boots all workers again that are not ready.
-    fn boot_anew(&mut self) {
-        for (slot, place) in &mut self.places {
-            place.awaits = BootCondition::Nothing;
-            self.vacant.insert(*slot);
-        }
-        self.boot_molds_anew();
-        for booting in self.incarnations(Worker::is_booting) {
-            self.dismiss(booting);
-        }
-        if self.workers.values().any(Worker::is_ready) {
-            self.ask_reload(None);
-        }
+/// During the first boot: boots all workers again that are not ready.
+fn boot_anew(server: &mut Server) {
+    for (slot, place) in &mut server.places {
+        place.awaits = BootCondition::Nothing;
+        server.vacant.insert(*slot);
     }
-
-    /// A boot has failed, and the next one would too: waits until the files change.
-    pub(super) fn await_change(&mut self, who: super::Who) {
-        if let Some(place) = self.place_of(who) {
-            place.awaits = BootCondition::Change;
-        }
+    mold::boot_anew(server);
+    for booting in server.incarnations(Worker::is_booting) {
+        orders::dismiss(server, booting);
+    }
+    if server.workers.values().any(Worker::is_ready) {
+        reload::ask(server, None);
     }
 }

@@ -8,13 +8,25 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::effects::Effects;
 use super::mutation::fault;
 use super::pacing::Pacing;
-use super::steps::FAST;
+use super::phase::{FAST, MasterPhase};
 use super::{
     Action, Answer, CompanionEnd, CompanionId, CompanionPlan, CompanionReport, Exit, Generation,
-    MasterPhase, Moment, Report, Retry, StopMode, Supervisor, Token,
+    Moment, Report, Retry, StopMode, Token,
 };
+
+/// What of the server they depend on.
+pub(super) struct CompanionFacts<'a> {
+    pub(super) phase: MasterPhase,
+    /// The one that serves.
+    pub(super) generation: Generation,
+    /// The one that a reload starts.
+    pub(super) coming: Option<Generation>,
+    /// Those that the settings of the one that serves name.
+    pub(super) plans: &'a [CompanionPlan],
+}
 
 /// What a status display may see of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,19 +104,19 @@ impl KeptCompanion {
     }
 }
 
-impl Supervisor {
+impl KeptCompanions {
     /// Brings what runs to what is wanted.
-    pub(super) fn keep_companions(&mut self) {
-        match self.phase {
+    pub(super) fn keep(&mut self, facts: &CompanionFacts<'_>, effects: &mut Effects) {
+        match facts.phase {
             MasterPhase::Running => {
-                self.adopt_companions();
-                self.start_companions();
+                self.adopt(facts, effects);
+                self.start_due(facts, effects);
             }
-            MasterPhase::FirstBoot if fault!(self, CompanionsBeforeWorkers) => {
-                self.adopt_companions();
-                self.start_companions();
+            MasterPhase::FirstBoot if fault!(effects, CompanionsBeforeWorkers) => {
+                self.adopt(facts, effects);
+                self.start_due(facts, effects);
             }
-            MasterPhase::Stopping { mode, .. } => self.end_companions(mode),
+            MasterPhase::Stopping { mode, .. } => self.end_all(mode, effects),
             MasterPhase::Preparing(_)
             | MasterPhase::FirstBoot
             | MasterPhase::Delayed { .. }
@@ -113,40 +125,35 @@ impl Supervisor {
         }
     }
 
-    /// Whether the generation that serves has taken over as a whole, and they are of another one.
-    fn must_adopt(&self) -> bool {
-        let coming = self.reload.generation();
-        if fault!(self, CompanionsOfComingGeneration) {
-            return coming.is_some_and(|coming| coming > self.companions.generation);
+    /// The generation that they are to be of, if it is another one: it serves, and has taken over as a whole.
+    fn successor(&self, facts: &CompanionFacts<'_>, effects: &Effects) -> Option<Generation> {
+        if fault!(effects, CompanionsOfComingGeneration) {
+            return facts.coming.filter(|coming| *coming > self.generation);
         }
-        self.companions.generation != self.generation && coming != Some(self.generation)
+        let is_due = self.generation != facts.generation && facts.coming != Some(facts.generation);
+        is_due.then_some(facts.generation)
     }
 
     /// Those of the new generation take the place of those of the old one, which end first.
-    fn adopt_companions(&mut self) {
-        if !self.must_adopt() {
+    fn adopt(&mut self, facts: &CompanionFacts<'_>, effects: &mut Effects) {
+        let Some(successor) = self.successor(facts, effects) else {
             return;
-        }
-        let coming = self.reload.generation();
-        self.companions.generation = match coming {
-            Some(coming) if fault!(self, CompanionsOfComingGeneration) => coming,
-            _ => self.generation,
         };
-        for companion in self.companions.all.values_mut() {
+        self.generation = successor;
+        for companion in self.all.values_mut() {
             companion.wanted = Wanted::No;
         }
-        for plan in self.plan.companions.clone() {
-            self.want(plan);
+        for plan in facts.plans {
+            self.want(plan.clone());
         }
-        for companion in self.companions.all.keys().copied().collect::<Vec<_>>() {
-            self.end_companion(companion, Duration::MAX);
+        for companion in self.all.keys().copied().collect::<Vec<_>>() {
+            self.end(companion, Duration::MAX, effects);
         }
-        self.forget_companions();
+        self.forget(effects);
     }
 
     fn want(&mut self, plan: CompanionPlan) {
-        let companions = &mut self.companions;
-        let mut known = companions.all.values_mut();
+        let mut known = self.all.values_mut();
         if let Some(known) = known.find(|known| known.plan.name == plan.name) {
             known.wanted = Wanted::Yes;
             // The one that runs has the grace that it was started with.
@@ -156,7 +163,7 @@ impl Supervisor {
             }
             return;
         }
-        companions.last = CompanionId(companions.last.0 + 1);
+        self.last = CompanionId(self.last.0 + 1);
         let companion = KeptCompanion {
             plan,
             wanted: Wanted::Yes,
@@ -164,32 +171,31 @@ impl Supervisor {
             pacing: Pacing::default(),
             waiting: Vec::new(),
         };
-        companions.all.insert(companions.last, companion);
+        self.all.insert(self.last, companion);
     }
 
     /// Those of a generation that is about to be followed wait for their successors.
-    fn starts_companions(&self) -> bool {
-        self.phase == MasterPhase::Running && self.companions.generation == self.generation
-            || fault!(self, CompanionsBeforeWorkers)
+    fn may_start(&self, phase: MasterPhase, serves: Generation, effects: &Effects) -> bool {
+        phase == MasterPhase::Running && self.generation == serves
+            || fault!(effects, CompanionsBeforeWorkers)
     }
 
-    /// Those that are due.
-    fn start_companions(&mut self) {
-        if !self.starts_companions() {
+    fn start_due(&mut self, facts: &CompanionFacts<'_>, effects: &mut Effects) {
+        if !self.may_start(facts.phase, facts.generation, effects) {
             return;
         }
-        let now = self.now();
-        let generation = self.companions.generation;
-        let due = self.companions.all.iter_mut().filter(|(_, companion)| {
+        let now = effects.now();
+        let generation = self.generation;
+        let due = self.all.iter_mut().filter(|(_, companion)| {
             companion.life == Life::Paused && companion.pacing.not_before <= now
         });
         for (id, companion) in due {
-            let plan = self.plan.companions.iter();
-            if let Some(plan) = plan.clone().find(|it| it.name == companion.plan.name) {
+            let mut plans = facts.plans.iter();
+            if let Some(plan) = plans.find(|it| it.name == companion.plan.name) {
                 companion.plan.clone_from(plan);
             }
             companion.life = Life::Running { since: now };
-            self.actions.push(Action::StartCompanion {
+            effects.act(Action::StartCompanion {
                 companion: *id,
                 generation,
             });
@@ -197,21 +203,27 @@ impl Supervisor {
     }
 
     /// The process is there.
-    pub(super) fn take_companion_start(&mut self, id: CompanionId) {
-        let Some(companion) = self.companions.all.get_mut(&id) else {
+    pub(super) fn take_start(&mut self, id: CompanionId, effects: &mut Effects) {
+        let Some(companion) = self.all.get_mut(&id) else {
             return;
         };
         if matches!(companion.life, Life::Running { .. }) {
-            let waiting = std::mem::take(&mut companion.waiting);
-            for token in waiting {
-                self.reply(token, Answer::CompanionRestarted { companion: id });
+            for token in std::mem::take(&mut companion.waiting) {
+                effects.reply(token, Answer::CompanionRestarted { companion: id });
             }
         }
     }
 
-    pub(super) fn take_companion_end(&mut self, id: CompanionId, end: CompanionEnd) {
-        let (now, runs) = (self.now(), self.phase == MasterPhase::Running);
-        let Some(companion) = self.companions.all.get_mut(&id) else {
+    /// `restarts`: whether those that end are started again.
+    pub(super) fn take_end(
+        &mut self,
+        id: CompanionId,
+        end: CompanionEnd,
+        restarts: bool,
+        effects: &mut Effects,
+    ) {
+        let now = effects.now();
+        let Some(companion) = self.all.get_mut(&id) else {
             return;
         };
         let what = match companion.life {
@@ -227,7 +239,7 @@ impl Supervisor {
                 } else {
                     companion.pacing.failed(now, Some(since))
                 };
-                let retry = if runs { retry } else { Retry::None };
+                let retry = if restarts { retry } else { Retry::None };
                 let uptime = now.since(since);
                 CompanionReport::Died { end, uptime, retry }
             }
@@ -244,23 +256,21 @@ impl Supervisor {
         } else {
             Vec::new()
         };
-        if fault!(self, CompanionsAreNotPaced)
-            && let Some(companion) = self.companions.all.get_mut(&id)
-        {
+        if fault!(effects, CompanionsAreNotPaced) {
             companion.pacing.not_before = now;
         }
         for token in waiting {
-            self.reply(token, Answer::CompanionNotStarted { companion: id });
+            effects.reply(token, Answer::CompanionNotStarted { companion: id });
         }
         let companion = id;
-        self.report(Report::Companion { companion, what });
-        self.forget_companions();
+        effects.report(Report::Companion { companion, what });
+        self.forget(effects);
     }
 
     /// Terminates one that runs. `most`: upper bound of its grace.
-    fn end_companion(&mut self, id: CompanionId, most: Duration) {
-        let now = self.now();
-        let Some(companion) = self.companions.all.get_mut(&id) else {
+    fn end(&mut self, id: CompanionId, most: Duration, effects: &mut Effects) {
+        let now = effects.now();
+        let Some(companion) = self.all.get_mut(&id) else {
             return;
         };
         let latest = now + companion.plan.grace.min(most);
@@ -270,7 +280,7 @@ impl Supervisor {
                     since: now,
                     kill_at: latest,
                 };
-                self.act(Action::EndCompanion { companion: id });
+                effects.act(Action::EndCompanion { companion: id });
             }
             Life::Ending { kill_at, .. } => *kill_at = latest.min(*kill_at),
             Life::Paused | Life::Killed { .. } => {}
@@ -278,67 +288,68 @@ impl Supervisor {
     }
 
     /// The server stops.
-    fn end_companions(&mut self, mode: StopMode) {
-        if fault!(self, CompanionsAreNotTerminated) {
+    fn end_all(&mut self, mode: StopMode, effects: &mut Effects) {
+        if fault!(effects, CompanionsAreNotTerminated) {
             return;
         }
         let most = match mode {
             StopMode::Graceful => Duration::MAX,
             StopMode::Fast => FAST,
         };
-        for id in self.companions.all.keys().copied().collect::<Vec<_>>() {
-            self.end_companion(id, most);
+        for id in self.all.keys().copied().collect::<Vec<_>>() {
+            self.end(id, most, effects);
         }
     }
 
     /// The server stops: none starts again.
-    pub(super) fn abandon_companions(&mut self) {
+    pub(super) fn abandon(&mut self, effects: &mut Effects) {
         let mut waiting = Vec::new();
-        for companion in self.companions.all.values_mut() {
+        for companion in self.all.values_mut() {
             companion.wanted = Wanted::No;
             waiting.append(&mut companion.waiting);
         }
         for token in waiting {
-            self.reply(token, Answer::ServerStopping);
+            effects.reply(token, Answer::ServerStopping);
         }
-        self.forget_companions();
+        self.forget(effects);
     }
 
     /// Those that are neither there nor wanted.
-    fn forget_companions(&mut self) {
+    fn forget(&mut self, effects: &mut Effects) {
         let goes =
             |companion: &KeptCompanion| companion.is_gone() && companion.wanted == Wanted::No;
         let mut waiting = Vec::new();
-        for companion in self.companions.all.values_mut().filter(|it| goes(it)) {
+        for companion in self.all.values_mut().filter(|it| goes(it)) {
             waiting.append(&mut companion.waiting);
         }
-        self.companions.all.retain(|_, companion| !goes(companion));
+        self.all.retain(|_, companion| !goes(companion));
         for token in waiting {
-            self.reply(token, Answer::NoSuchCompanion);
+            effects.reply(token, Answer::NoSuchCompanion);
         }
     }
 
     /// An operator wants a new process of it.
-    pub(super) fn restart_companion(&mut self, token: Token, id: CompanionId) {
-        let now = self.now();
-        match self.companions.all.get_mut(&id) {
+    pub(super) fn restart(&mut self, token: Token, id: CompanionId, effects: &mut Effects) {
+        let now = effects.now();
+        match self.all.get_mut(&id) {
             Some(companion) if companion.wanted == Wanted::Yes => {
                 companion.waiting.push(token);
                 if companion.is_gone() {
                     companion.pacing.not_before = now;
                 }
-                self.end_companion(id, Duration::MAX);
+                self.end(id, Duration::MAX, effects);
             }
-            Some(_) | None => self.reply(token, Answer::NoSuchCompanion),
+            Some(_) | None => effects.reply(token, Answer::NoSuchCompanion),
         }
     }
 
-    pub(super) fn enforce_companions(&mut self) {
-        let now = self.now();
-        if fault!(self, CompanionsAreNotKilled) {
+    /// Kills those whose grace is over.
+    pub(super) fn enforce(&mut self, effects: &mut Effects) {
+        let now = effects.now();
+        if fault!(effects, CompanionsAreNotKilled) {
             return;
         }
-        for (id, companion) in &mut self.companions.all {
+        for (id, companion) in &mut self.all {
             let Life::Ending { since, kill_at } = companion.life else {
                 continue;
             };
@@ -346,33 +357,37 @@ impl Supervisor {
                 companion.life = Life::Killed { since };
                 let (companion, after) = (*id, now.since(since));
                 let what = CompanionReport::Overdue { after };
-                let report = Report::Companion { companion, what };
-                self.actions.push(Action::Report(report));
-                self.actions.push(Action::KillCompanion { companion });
+                effects.report(Report::Companion { companion, what });
+                effects.act(Action::KillCompanion { companion });
             }
         }
     }
 
-    pub(super) fn companion_deadline(&self) -> Option<Moment> {
-        let runs = self.starts_companions();
-        let due = self.companions.all.values();
+    /// `serves`: the generation that serves.
+    pub(super) fn deadline(
+        &self,
+        phase: MasterPhase,
+        serves: Generation,
+        effects: &Effects,
+    ) -> Option<Moment> {
+        let starts = self.may_start(phase, serves, effects);
+        let due = self.all.values();
         due.filter_map(|companion| match companion.life {
-            Life::Paused => Some(companion.pacing.not_before).filter(|_| runs),
+            Life::Paused => Some(companion.pacing.not_before).filter(|_| starts),
             Life::Ending { kill_at, .. } => Some(kill_at),
             Life::Running { .. } | Life::Killed { .. } => None,
         })
         .min()
     }
 
-    pub(super) fn has_companions(&self) -> bool {
-        let mut all = self.companions.all.values();
-        all.any(|companion| !companion.is_gone())
+    /// Whether one of them has a process.
+    pub(super) fn run(&self) -> bool {
+        self.all.values().any(|companion| !companion.is_gone())
     }
 
     /// In the order in which their names came up.
-    pub fn companions(&self) -> impl Iterator<Item = CompanionView<'_>> {
-        let all = self.companions.all.iter();
-        all.map(|(companion, it)| CompanionView {
+    pub(super) fn views(&self) -> impl Iterator<Item = CompanionView<'_>> {
+        self.all.iter().map(|(companion, it)| CompanionView {
             companion: *companion,
             name: &it.plan.name,
             stage: match it.life {

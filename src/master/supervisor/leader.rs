@@ -4,43 +4,42 @@
 use std::cmp::Reverse;
 
 use super::mutation::fault;
+use super::server::Server;
 use super::worker::{Worker, WorkerLife};
-use super::{Action, Incarnation, Slot, Supervisor};
+use super::{Action, Incarnation, Slot};
 
-impl Supervisor {
-    /// Announces a change of the leader.
-    pub(super) fn choose_leader(&mut self) {
-        let leader = self.best_leader();
-        if leader != self.leader {
-            self.leader = leader;
-            self.act(Action::Lead { leader });
-        }
+/// Announces a change of the leader.
+pub(super) fn choose(server: &mut Server) {
+    let leader = best(server);
+    if leader != server.leader {
+        server.leader = leader;
+        server.act(Action::Lead { leader });
     }
+}
 
-    fn best_leader(&self) -> Option<Incarnation> {
-        let leader = self.leader.and_then(|leader| self.workers.get(leader));
-        let is_first = |w: &&Worker| {
-            w.life == WorkerLife::Serving
-                && w.who.slot == Slot(0)
-                && w.who.generation == self.generation
-        };
-        // Most often nothing has changed.
-        if leader.is_some_and(|leader| is_first(&leader)) {
-            return self.leader;
-        }
-        let serving = self
-            .workers
-            .values()
-            .filter(|w| w.life == WorkerLife::Serving);
-        let best = serving.min_by_key(|w| {
-            let other = w.who.generation != self.generation;
-            (other, w.who.slot, Reverse(w.who.incarnation))
-        });
-        // In the middle of a switch no worker serves: the old one leads until the new ones get `Go`.
-        let stays = leader.map(|leader| leader.who.incarnation);
-        if fault!(self, LeaderIsNeverReplaced) && stays.is_some() {
-            return stays;
-        }
-        best.map(|worker| worker.who.incarnation).or(stays)
+fn best(server: &Server) -> Option<Incarnation> {
+    let leader = server.leader.and_then(|leader| server.workers.get(leader));
+    let is_first = |w: &&Worker| {
+        w.life == WorkerLife::Serving
+            && w.who.slot == Slot(0)
+            && w.who.generation == server.generation
+    };
+    // Most often nothing has changed.
+    if leader.is_some_and(|leader| is_first(&leader)) {
+        return server.leader;
     }
+    let serving = server
+        .workers
+        .values()
+        .filter(|w| w.life == WorkerLife::Serving);
+    let best = serving.min_by_key(|w| {
+        let other = w.who.generation != server.generation;
+        (other, w.who.slot, Reverse(w.who.incarnation))
+    });
+    // In the middle of a switch no worker serves: the old one leads until the new ones get `Go`.
+    let stays = leader.map(|leader| leader.who.incarnation);
+    if fault!(server.effects, LeaderIsNeverReplaced) && stays.is_some() {
+        return stays;
+    }
+    best.map(|worker| worker.who.incarnation).or(stays)
 }

@@ -10,15 +10,22 @@
 //!
 //! Every call does the same: handle the event, enforce passed deadlines, then reconcile the actual state with the
 //! wanted one.
+//!
+//! `server.rs` has the facts. Each topic is a file of functions on them, and uses only topics below it: the orders to workers, then
+//! what a reload, a rollout and a mold consist of, then stages, canaries and rollbacks, then exits and deadlines, then what is decided
+//! once in each call. What depends on few facts (companions, helpers) is a type of its own.
 
 mod action;
+mod batch;
 mod canary;
 mod chance;
 mod change;
 mod clock;
+mod closing;
 mod command;
 mod companion;
 mod deadline;
+mod effects;
 mod event;
 mod evidence;
 mod exit;
@@ -28,12 +35,16 @@ mod hung;
 mod leader;
 mod limits;
 mod load;
-mod memory;
 mod message;
 mod mold;
+mod mold_state;
 mod mutation;
 mod names;
+mod orders;
+mod overdue;
 mod pacing;
+mod phase;
+mod places;
 mod plan;
 mod preparation;
 mod reconcile;
@@ -43,21 +54,25 @@ mod refork_state;
 mod reload;
 mod reload_state;
 mod report;
+mod resize;
+mod retiree;
+mod retirement;
 mod rollback;
 mod rollout;
+mod rollout_steps;
+mod room;
 mod scaling;
+mod scaling_state;
+mod server;
 mod shutdown;
 mod slot;
 mod stage;
 mod state;
-mod steps;
 mod switch;
 #[cfg(test)]
 mod tests;
 mod view;
 mod worker;
-
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -78,160 +93,27 @@ pub use plan::{
 pub use report::{
     CompanionReport, Extent, ReforkFailure, ReloadFailure, Report, Retry, RolloutKind, Who,
 };
-pub use scaling::ScalingView;
+pub use scaling_state::ScalingView;
 pub use state::{NotNow, StateError};
 pub use view::{PreviousView, RolloutStage, RolloutView, ServerState, WorkerStage, WorkerView};
 
-use chance::Chance;
-use clock::Clock;
-use companion::KeptCompanions;
-use fleet::Fleet;
-use helper::{Beside, Helpers};
-use mold::Mold;
-use preparation::Preparation;
-use recycle::Retiree;
-use reload_state::{QueuedRollout, Reload};
-use rollback::Previous;
-use scaling::Scaling;
-use slot::SlotState;
+use mutation::fault;
+use phase::MasterPhase;
+use server::Server;
 
 /// Feed it events, carry out the returned actions in order, call it again at `next_timeout()`.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Supervisor {
-    plan: Plan,
-    /// Number of slots of the serving generation: the plan's number, changed by scaling.
-    target: u32,
-    scaling: Scaling,
-    /// The newest generation that took over as a whole.
-    generation: Generation,
-    /// The last number assigned.
-    last_generation: Generation,
-    last_incarnation: Incarnation,
-    phase: MasterPhase,
-    places: BTreeMap<Slot, SlotState>,
-    workers: Fleet,
-    /// As announced by the last `Action::Lead`.
-    leader: Option<Incarnation>,
-    helpers: Helpers,
-    companions: KeptCompanions,
-    /// Of the generations that have one.
-    molds: BTreeMap<Generation, Mold>,
-    reload: Reload,
-    /// A requested rollout that has not begun.
-    queued: Option<QueuedRollout>,
-    /// KeptProcesses for a rollback.
-    previous: Option<Previous>,
-    retirees: VecDeque<Retiree>,
-    /// Generations whose settings the shell must keep.
-    known: BTreeSet<Generation>,
-    pulse_at: Moment,
-    /// Slots that may have to be filled: their worker has exited, or they wait for their pacing. The others are
-    /// skipped.
-    vacant: BTreeSet<Slot>,
-    spawning: Spawning,
-    /// The last measurement.
-    memory: Option<AvailableMemory>,
-    all_failing: AllFailing,
-    listeners: Listeners,
-    clock: Clock,
-    chance: Chance,
-    /// Of the call in progress: none between two of them.
-    #[serde(skip)]
-    actions: Vec<Action>,
-    #[cfg(test)]
-    #[serde(skip)]
-    mutation: Option<mutation::Mutation>,
-}
-
-/// Phase of the master's life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum MasterPhase {
-    /// A command runs that must succeed before any worker boots.
-    Preparing(Preparation),
-    /// Not every slot has had a ready worker yet.
-    FirstBoot,
-    Running,
-    /// `--shutdown-delay`: still accepting, no longer replacing workers.
-    Delayed {
-        until: Moment,
-    },
-    /// `by`: when `--graceful-timeout` is over.
-    Stopping {
-        mode: StopMode,
-        code: u8,
-        by: Moment,
-    },
-    /// Workers have exited; the last hook runs, and the helpers end.
-    Closing {
-        since: Moment,
-        until: Moment,
-        code: u8,
-    },
-    Gone,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum AllFailing {
-    Reported,
-    No,
-}
-
-/// Whether every slot that could be filled was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Spawning {
-    Done,
-    /// Continued in the next call, so that pending events are handled first.
-    MoreToDo,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Listeners {
-    Open,
-    Closed,
+    server: Server,
 }
 
 impl Supervisor {
     /// `seed`: for the random jitter of workers' limits.
     #[must_use]
     pub fn new(plan: Plan, seed: u64) -> Self {
-        let molds = match plan.forked_from {
-            ForkedFrom::Master => BTreeMap::new(),
-            ForkedFrom::Mold => BTreeMap::from([(Generation(1), Mold::new())]),
-        };
         Self {
-            target: plan.wanted(),
-            phase: Self::first_phase(plan.preparations),
-            helpers: plan
-                .helpers
-                .iter()
-                .map(|helper| (*helper, Beside::default()))
-                .collect(),
-            leader: None,
-            companions: KeptCompanions::default(),
-            molds,
-            scaling: Scaling::new(&plan),
-            plan,
-            generation: Generation(1),
-            last_generation: Generation(1),
-            last_incarnation: Incarnation(0),
-            places: BTreeMap::new(),
-            workers: Fleet::default(),
-            reload: Reload::Idle,
-            queued: None,
-            previous: None,
-            retirees: VecDeque::new(),
-            known: BTreeSet::from([Generation(1)]),
-            pulse_at: Moment::default(),
-            vacant: BTreeSet::new(),
-            spawning: Spawning::Done,
-            memory: None,
-            all_failing: AllFailing::No,
-            listeners: Listeners::Open,
-            clock: Clock::default(),
-            chance: Chance::new(seed),
-            actions: Vec::new(),
-            #[cfg(test)]
-            mutation: None,
+            server: Server::new(plan, seed),
         }
     }
 
@@ -242,106 +124,104 @@ impl Supervisor {
 
     /// Handles one event. Events about workers that are gone are harmless.
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
-        if self.phase == MasterPhase::Gone {
+        let server = &mut self.server;
+        if server.phase == MasterPhase::Gone {
             return Vec::new();
         }
-        if mutation::fault!(self, SuspendCounts) {
-            self.clock.expect(None);
+        if fault!(server.effects, SuspendCounts) {
+            server.effects.clock.expect(None);
         }
-        if let Some(late) = self.clock.advance(now) {
-            self.report(Report::Suspended { late });
+        if let Some(late) = server.effects.clock.advance(now) {
+            server.report(Report::Suspended { late });
         }
-        self.take(event);
-        self.enforce();
-        self.advance_refork();
-        self.start_helpers();
-        self.start_molds();
-        self.reconcile();
-        self.choose_leader();
-        self.keep_companions();
-        self.leave_when_done();
-        self.forget_generations();
-        let wake = self.next_deadline();
-        self.clock.expect(wake);
-        std::mem::take(&mut self.actions)
+        take(server, event);
+        deadline::enforce(server);
+        refork::advance(server);
+        if server.phase.keeps_helpers() {
+            server.helpers.start_due(&mut server.effects);
+        }
+        mold::start_due(server);
+        reconcile::reconcile(server);
+        leader::choose(server);
+        server.keep_companions();
+        shutdown::leave_when_done(server);
+        reconcile::forget_generations(server);
+        let wake = deadline::next(server);
+        server.effects.clock.expect(wake);
+        std::mem::take(&mut server.effects.actions)
     }
 
     /// When `Event::Timeout` is due at the latest, in the caller's time.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Moment> {
-        let own = if mutation::fault!(self, StaleTimeout) {
-            Some(self.now())
+        let server = &self.server;
+        let own = if fault!(server.effects, StaleTimeout) {
+            Some(server.now())
         } else {
-            self.next_deadline()
+            deadline::next(server)
         };
-        own.map(|own| self.clock.for_caller(own))
+        own.map(|own| server.effects.clock.for_caller(own))
     }
+}
 
-    fn take(&mut self, event: Event) {
-        match event {
-            Event::Signal(signal) => self.take_signal(signal),
-            Event::Worker {
-                incarnation,
-                message,
-            } => self.take_message(incarnation, message),
-            Event::Forked { incarnation } => self.take_forked(incarnation),
-            Event::Mold {
-                generation,
-                message,
-            } => self.take_mold_message(generation, message),
-            Event::MoldEnded { generation, why } => self.take_mold_end(generation, why),
-            Event::Exited { incarnation, exit } => self.take_exit(incarnation, exit),
-            Event::SpawnFailed { incarnation } => self.take_spawn_failure(incarnation),
-            Event::Heartbeats(beats) => beats.into_iter().for_each(|beat| self.take_beat(beat)),
-            Event::StacksDumped { incarnation } => self.take_stacks(incarnation),
-            Event::ConfigRead { generation, result } => self.take_config(generation, result),
-            Event::AbortInVain { incarnation } => self.take_abort_in_vain(incarnation),
-            Event::HelperEnded { helper, end } => self.take_helper_end(helper, end),
-            Event::HelperBeat { helper, age } => self.take_helper_beat(helper, age),
-            Event::CompanionStarted { companion } => self.take_companion_start(companion),
-            Event::CompanionEnded { companion, end } => self.take_companion_end(companion, end),
-            Event::HelpersEnded => self.take_helpers_end(),
-            Event::Compared { canary, old, new } => self.take_comparison(canary, &old, &new),
-            Event::Memory(memory) => self.take_memory(memory),
-            Event::Load(load) => self.take_load(*load),
-            Event::ScaleRoom(memory) => self.take_scale_room(memory),
-            Event::Cpus {
-                cpus,
-                workers,
-                most,
-            } => self.take_cpus(cpus, workers, most),
-            Event::Prepared { step, code } => self.take_prepared(step, code),
-            Event::Changed => self.take_change(),
-            Event::Control { token, command } => self.take_command(token, command),
-            Event::Timeout => {}
+fn take(server: &mut Server, event: Event) {
+    match event {
+        Event::Signal(signal) => command::take_signal(server, signal),
+        Event::Worker {
+            incarnation,
+            message,
+        } => message::take(server, incarnation, message),
+        Event::Forked { incarnation } => message::take_forked(server, incarnation),
+        Event::Mold {
+            generation,
+            message,
+        } => mold::take_message(server, generation, message),
+        Event::MoldEnded { generation, why } => mold::take_end(server, generation, why),
+        Event::Exited { incarnation, exit } => exit::take(server, incarnation, exit),
+        Event::SpawnFailed { incarnation } => exit::take_spawn_failure(server, incarnation),
+        Event::Heartbeats(beats) => {
+            for beat in beats {
+                hung::take_beat(server, beat);
+            }
         }
-    }
-
-    fn now(&self) -> Moment {
-        self.clock.now()
-    }
-
-    fn act(&mut self, action: Action) {
-        self.actions.push(action);
-    }
-
-    fn report(&mut self, report: Report) {
-        self.actions.push(Action::Report(report));
-    }
-
-    fn reply(&mut self, token: Token, answer: Answer) {
-        self.actions.push(Action::Reply { token, answer });
-    }
-
-    /// The first boot or normal service: workers that end are replaced.
-    fn keeps_up(&self) -> bool {
-        match self.phase {
-            MasterPhase::Preparing(Preparation { course, .. }) => course.goes_on(),
-            MasterPhase::FirstBoot | MasterPhase::Running => true,
-            MasterPhase::Delayed { .. }
-            | MasterPhase::Stopping { .. }
-            | MasterPhase::Closing { .. }
-            | MasterPhase::Gone => false,
+        Event::StacksDumped { incarnation } => overdue::take_stacks(server, incarnation),
+        Event::ConfigRead { generation, result } => {
+            rollout::take_config(server, generation, result)
         }
+        Event::AbortInVain { incarnation } => overdue::take_abort_in_vain(server, incarnation),
+        Event::HelperEnded { helper, end } => {
+            if server.phase.keeps_helpers() {
+                server.helpers.take_end(helper, end, &mut server.effects);
+            }
+        }
+        Event::HelperBeat { helper, age } => {
+            if server.phase.keeps_helpers() {
+                server.helpers.take_beat(helper, age, &mut server.effects);
+            }
+        }
+        Event::CompanionStarted { companion } => {
+            server.companions.take_start(companion, &mut server.effects);
+        }
+        Event::CompanionEnded { companion, end } => {
+            let restarts = server.phase == MasterPhase::Running;
+            let effects = &mut server.effects;
+            server
+                .companions
+                .take_end(companion, end, restarts, effects);
+        }
+        Event::HelpersEnded => closing::take_helpers_end(server),
+        Event::Compared { canary, old, new } => canary::take_comparison(server, canary, &old, &new),
+        Event::Memory(memory) => batch::take_memory(server, memory),
+        Event::Load(load) => scaling::take_load(server, *load),
+        Event::ScaleRoom(memory) => scaling::take_scale_room(server, memory),
+        Event::Cpus {
+            cpus,
+            workers,
+            most,
+        } => scaling::take_cpus(server, cpus, workers, most),
+        Event::Prepared { step, code } => preparation::take_end(server, step, code),
+        Event::Changed => change::take(server),
+        Event::Control { token, command } => command::take_command(server, token, command),
+        Event::Timeout => {}
     }
 }

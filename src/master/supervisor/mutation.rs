@@ -98,19 +98,20 @@ mutations! {
     LeaderIsNeverReplaced,
 }
 
-/// `fault!(self, Name)`: whether that fault is active. Always false outside tests.
+/// `fault!(server.effects, Name)`: whether that fault is active. Always false outside tests.
 #[cfg(test)]
 macro_rules! fault {
-    ($supervisor:expr, $name:ident) => {
-        $supervisor.mutation == Some($crate::master::supervisor::mutation::Mutation::$name)
+    ($effects:expr, $name:ident) => {
+        $effects.mutation == Some($crate::master::supervisor::mutation::Mutation::$name)
     };
 }
 
 #[cfg(not(test))]
 macro_rules! fault {
-    ($supervisor:expr, $name:ident) => {
+    ($effects:expr, $name:ident) => {{
+        let _ = &$effects;
         false
-    };
+    }};
 }
 
 pub(super) use fault;

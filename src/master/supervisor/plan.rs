@@ -177,6 +177,11 @@ impl Plan {
         (least < most).then_some(Bounds { least, most })
     }
 
+    /// Whether it has these numbers; `most` is that of a range.
+    pub(super) fn counts(&self, workers: u32, most: u32) -> bool {
+        self.workers == workers && self.scaling.is_none_or(|rules| rules.most == most)
+    }
+
     pub(super) fn boots_at_once(&self) -> usize {
         self.parallel_boots.max(1) as usize
     }

@@ -2,13 +2,25 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bounds, Generation, Moment, Plan, ReloadFailure, Slot, Token, Trial, Who};
+use super::{
+    Bounds, Generation, KeptProcesses, Moment, Plan, ReloadFailure, Slot, Token, Trial, Who,
+};
 
 /// A requested rollout that has not begun, and the clients that wait for it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct QueuedRollout {
     pub(super) goal: Goal,
     pub(super) tokens: Vec<Token>,
+}
+
+/// The previous generation, kept for a rollback.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Previous {
+    pub(super) generation: Generation,
+    pub(super) plan: Plan,
+    #[serde(default)]
+    pub(super) kept: KeptProcesses,
+    pub(super) until: Moment,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,6 +59,39 @@ impl Reload {
             Self::Rolling(rollout) => Some(rollout),
             Self::Idle | Self::Reading { .. } => None,
         }
+    }
+
+    /// When what is under way has to end; the room of a batch has a time of its own.
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        match self {
+            Self::Idle => None,
+            Self::Reading { until, .. } => Some(*until),
+            Self::Rolling(rollout) => match rollout.batch {
+                Batch::Booting => None,
+                Batch::Held { until } => until,
+                Batch::Switching { until, .. } => Some(until),
+            },
+        }
+    }
+
+    /// A generation returns of which only the mold was kept.
+    pub(super) fn returns_by_mold(&self) -> bool {
+        matches!(
+            self.goal(),
+            Some(Goal::Return {
+                missing: Missing::Needed,
+                ..
+            })
+        )
+    }
+
+    /// Paused workers of that generation are about to serve again.
+    pub(super) fn brings_back(&self, generation: Generation) -> bool {
+        self.rollout().is_some_and(|rollout| {
+            rollout.is_switching()
+                && rollout.generation == generation
+                && matches!(rollout.goal, Goal::Return { .. })
+        })
     }
 
     /// A generation is ready beside the one that serves, and waits for an operator.

@@ -7,14 +7,15 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use super::load::{Load, Pressure, ScaleDecision, ScaleReason, Window};
+use super::load::Pressure;
 use super::mutation::fault;
-use super::plan::Bounds;
+use super::phase::MasterPhase;
 use super::reload_state::Reload;
+use super::server::Server;
 use super::worker::WorkerLife;
-use super::{Action, AvailableMemory, MasterPhase, Moment, Plan, Report, Supervisor};
+use super::{
+    Action, AvailableMemory, Bounds, Load, Moment, Plan, Report, ScaleDecision, ScaleReason,
+};
 
 /// Between two looks at the load.
 const LOOK: Duration = Duration::from_millis(250);
@@ -25,267 +26,187 @@ const APART: Duration = Duration::from_secs(1);
 /// After a growth that the memory did not allow.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// Where the number of workers moves, and how it was changed last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ScalingView {
-    pub bounds: Bounds,
-    /// And how long ago.
-    pub last: Option<(ScaleDecision, Duration)>,
+/// Scaling is on, and nothing else changes the workers.
+fn may_decide(server: &Server) -> bool {
+    let quiet = matches!(server.reload, Reload::Idle) && server.queued.is_none();
+    server.scaling.bounds.is_some()
+        && server.phase == MasterPhase::Running
+        && server.target > 0
+        && (quiet || fault!(server.effects, ScaleDuringRollout))
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Scaling {
-    /// The plan's, moved by operators; `None`: the number is fixed.
-    pub(super) bounds: Option<Bounds>,
-    look_at: Moment,
-    window: Window,
-    pressed_since: Option<Moment>,
-    idle_since: Option<Moment>,
-    /// The next change is not before.
-    not_before: Moment,
-    /// A growth that waits for a look at the memory.
-    asked: Option<ScaleDecision>,
-    /// That there is no memory for another worker was reported.
-    cramped: bool,
-    last: Option<(ScaleDecision, Moment)>,
+pub(super) fn deadline(server: &Server) -> Option<Moment> {
+    let is_on = server.scaling.bounds.is_some() && server.phase == MasterPhase::Running;
+    is_on.then_some(server.scaling.look_at.max(server.now()))
 }
 
-impl Scaling {
-    pub(super) fn new(plan: &Plan) -> Self {
-        Self {
-            bounds: plan.bounds(),
-            ..Self::default()
-        }
+pub(super) fn look_at_load(server: &mut Server) {
+    let now = server.now();
+    if deadline(server).is_some_and(|at| at <= now) {
+        server.scaling.look_at = now + LOOK;
+        server.act(Action::SampleLoad);
     }
+}
 
-    /// Nothing may be decided now, and what was seen until now does not count afterwards.
-    pub(super) fn rest(&mut self) {
-        self.window.clear();
-        (self.pressed_since, self.idle_since, self.asked) = (None, None, None);
+pub(super) fn take_load(server: &mut Server, load: Load) {
+    let now = server.now();
+    let (true, Some(bounds), Some(rules)) = (
+        may_decide(server),
+        server.scaling.bounds,
+        server.plan.scaling,
+    ) else {
+        server.scaling.rest();
+        return;
+    };
+    let serving = server
+        .workers
+        .values()
+        .filter(|w| w.life == WorkerLife::Serving);
+    if serving.count() < server.target as usize {
+        server.scaling.window.forget_looks();
+        server.scaling.idle_since = None;
+        return;
     }
-
-    fn note(&mut self, now: Moment, load: Load, target: Duration) {
-        self.window.add(load);
-        if self.window.is_full() {
-            let since = now - self.window.span();
-            match self.window.pressure(target) {
-                Some(_) => _ = self.pressed_since.get_or_insert(since),
-                None => (self.pressed_since, self.cramped) = (None, false),
-            }
-        }
-        if self.window.is_idle() && self.pressed_since.is_none() {
-            self.idle_since.get_or_insert(now);
-        } else {
-            self.idle_since = None;
-        }
+    server.scaling.note(now, load, rules.wait);
+    if now < server.scaling.not_before || server.scaling.asked.is_some() {
+        return;
     }
+    let past =
+        |since: Option<Moment>, span: Duration| since.is_some_and(|since| now.since(since) >= span);
+    let idle = if fault!(server.effects, ScaleFlaps) {
+        Duration::ZERO
+    } else {
+        rules.idle
+    };
+    if past(server.scaling.pressed_since, SUSTAINED) && server.scaling.window.is_full() {
+        ask_growth(server, bounds, rules.wait);
+    } else if past(server.scaling.idle_since, idle) {
+        shrink(server, bounds);
+    }
+}
 
-    fn decision(&self, why: ScaleReason, from: u32, to: u32) -> ScaleDecision {
-        let last = self.window.last();
+fn ask_growth(server: &mut Server, bounds: Bounds, wait: Duration) {
+    let (why, by) = match server.scaling.window.pressure(wait) {
+        Some(Pressure::Waits { urgent: true }) => (ScaleReason::AcceptWait, 2),
+        Some(Pressure::Waits { urgent: false }) => (ScaleReason::AcceptWait, 1),
+        Some(Pressure::AllBusy) => (ScaleReason::AllBusy, 1),
+        None => return,
+    };
+    let from = server.target;
+    let most = if fault!(server.effects, ScaleAboveMost) {
+        bounds.most + 1
+    } else {
+        bounds.most
+    };
+    let to = from.saturating_add(by).min(most);
+    if to > from {
+        server.scaling.asked = Some(server.scaling.decision(why, from, to));
+        server.act(Action::MeasureScaleRoom);
+    }
+}
+
+/// The answer to `MeasureScaleRoom`.
+pub(super) fn take_scale_room(server: &mut Server, memory: Option<AvailableMemory>) {
+    let Some(asked) = server.scaling.asked.take() else {
+        return;
+    };
+    let now = server.now();
+    // An operator, or a reload, was faster.
+    if !may_decide(server) || server.target != asked.from {
+        return;
+    }
+    let room = memory.filter(|_| !fault!(server.effects, ScaleBeyondMemory));
+    let room = room.map_or(u32::MAX, AvailableMemory::room);
+    let to = asked.to.min(asked.from.saturating_add(room));
+    if let Some(memory) = memory.filter(|_| to == asked.from) {
+        server.scaling.not_before = now + RETRY;
+        if !std::mem::replace(&mut server.scaling.cramped, true) {
+            let workers = asked.from;
+            server.report(Report::NoRoomToScale { workers, memory });
+        }
+        return;
+    }
+    change(
+        server,
         ScaleDecision {
-            why,
-            from,
-            to,
-            busy: self.window.busy(),
-            wait: self.window.wait(),
-            waiting: last.map_or(0, |look| look.waiting),
-            in_flight: last.map_or(0, |look| look.in_flight),
-            memory: None,
-        }
-    }
-}
-
-impl Supervisor {
-    /// Scaling is on, and nothing else changes the workers.
-    fn may_scale(&self) -> bool {
-        let quiet = matches!(self.reload, Reload::Idle) && self.queued.is_none();
-        self.scaling.bounds.is_some()
-            && self.phase == MasterPhase::Running
-            && self.target > 0
-            && (quiet || fault!(self, ScaleDuringRollout))
-    }
-
-    pub(super) fn scaling_deadline(&self) -> Option<Moment> {
-        let is_on = self.scaling.bounds.is_some() && self.phase == MasterPhase::Running;
-        is_on.then_some(self.scaling.look_at.max(self.now()))
-    }
-
-    pub(super) fn look_at_load(&mut self) {
-        let now = self.now();
-        if self.scaling_deadline().is_some_and(|at| at <= now) {
-            self.scaling.look_at = now + LOOK;
-            self.act(Action::SampleLoad);
-        }
-    }
-
-    pub(super) fn take_load(&mut self, load: Load) {
-        let now = self.now();
-        let (true, Some(bounds), Some(rules)) =
-            (self.may_scale(), self.scaling.bounds, self.plan.scaling)
-        else {
-            self.scaling.rest();
-            return;
-        };
-        let serving = self
-            .workers
-            .values()
-            .filter(|w| w.life == WorkerLife::Serving);
-        if serving.count() < self.target as usize {
-            self.scaling.window.forget_looks();
-            self.scaling.idle_since = None;
-            return;
-        }
-        self.scaling.note(now, load, rules.wait);
-        if now < self.scaling.not_before || self.scaling.asked.is_some() {
-            return;
-        }
-        let past = |since: Option<Moment>, span: Duration| {
-            since.is_some_and(|since| now.since(since) >= span)
-        };
-        let idle = if fault!(self, ScaleFlaps) {
-            Duration::ZERO
-        } else {
-            rules.idle
-        };
-        if past(self.scaling.pressed_since, SUSTAINED) && self.scaling.window.is_full() {
-            self.ask_growth(bounds, rules.wait);
-        } else if past(self.scaling.idle_since, idle) {
-            self.shrink(bounds);
-        }
-    }
-
-    fn ask_growth(&mut self, bounds: Bounds, wait: Duration) {
-        let (why, by) = match self.scaling.window.pressure(wait) {
-            Some(Pressure::Waits { urgent: true }) => (ScaleReason::AcceptWait, 2),
-            Some(Pressure::Waits { urgent: false }) => (ScaleReason::AcceptWait, 1),
-            Some(Pressure::AllBusy) => (ScaleReason::AllBusy, 1),
-            None => return,
-        };
-        let from = self.target;
-        let most = if fault!(self, ScaleAboveMost) {
-            bounds.most + 1
-        } else {
-            bounds.most
-        };
-        let to = from.saturating_add(by).min(most);
-        if to > from {
-            self.scaling.asked = Some(self.scaling.decision(why, from, to));
-            self.act(Action::MeasureScaleRoom);
-        }
-    }
-
-    /// The answer to `MeasureScaleRoom`.
-    pub(super) fn take_scale_room(&mut self, memory: Option<AvailableMemory>) {
-        let Some(asked) = self.scaling.asked.take() else {
-            return;
-        };
-        let now = self.now();
-        // An operator, or a reload, was faster.
-        if !self.may_scale() || self.target != asked.from {
-            return;
-        }
-        let room = memory.filter(|_| !fault!(self, ScaleBeyondMemory));
-        let room = room.map_or(u32::MAX, AvailableMemory::room);
-        let to = asked.to.min(asked.from.saturating_add(room));
-        if let Some(memory) = memory.filter(|_| to == asked.from) {
-            self.scaling.not_before = now + RETRY;
-            if !std::mem::replace(&mut self.scaling.cramped, true) {
-                let workers = asked.from;
-                self.report(Report::NoRoomToScale { workers, memory });
-            }
-            return;
-        }
-        self.change(ScaleDecision {
             to,
             memory: memory.map(|memory| (memory.free, memory.worker)),
             ..asked
-        });
-        self.scaling.window.clear();
-        self.scaling.idle_since = None;
-    }
+        },
+    );
+    server.scaling.window.clear();
+    server.scaling.idle_since = None;
+}
 
-    fn shrink(&mut self, bounds: Bounds) {
-        let from = self.target;
-        let least = if fault!(self, ScaleBelowLeast) {
-            0
-        } else {
-            bounds.least
-        };
-        if from > least {
-            self.change(self.scaling.decision(ScaleReason::Idle, from, from - 1));
-            self.scaling.not_before = self.now() + APART;
-        }
+fn shrink(server: &mut Server, bounds: Bounds) {
+    let from = server.target;
+    let least = if fault!(server.effects, ScaleBelowLeast) {
+        0
+    } else {
+        bounds.least
+    };
+    if from > least {
+        change(
+            server,
+            server.scaling.decision(ScaleReason::Idle, from, from - 1),
+        );
+        server.scaling.not_before = server.now() + APART;
     }
+}
 
-    fn change(&mut self, decision: ScaleDecision) {
-        self.target = decision.to;
-        self.scaling.cramped = false;
-        self.scaling.last = Some((decision, self.now()));
-        self.report(Report::ScaledByLoad(decision));
-    }
+fn change(server: &mut Server, decision: ScaleDecision) {
+    server.target = decision.to;
+    server.scaling.cramped = false;
+    server.scaling.last = Some((decision, server.now()));
+    server.report(Report::ScaledByLoad(decision));
+}
 
-    /// What the load or an operator has made of the numbers outlives a reload, unless those that are configured have changed.
-    /// WINCH does not: a reload is how workers come back after it.
-    pub(super) fn carried_over(&self, plan: &Plan) -> (u32, Option<Bounds>) {
-        let (wanted, bounds) = (plan.wanted(), plan.bounds());
-        let same = (wanted, bounds) == (self.plan.wanted(), self.plan.bounds());
-        match bounds {
-            _ if self.target == 0 => (wanted, bounds),
-            _ if same => (self.target, self.scaling.bounds),
-            Some(bounds) => (bounds.clamp(self.target), Some(bounds)),
-            None => (wanted, None),
-        }
+/// What the load or an operator has made of the numbers outlives a reload, unless those that are configured have changed.
+/// WINCH does not: a reload is how workers come back after it.
+pub(super) fn carried_over(server: &Server, plan: &Plan) -> (u32, Option<Bounds>) {
+    let (wanted, bounds) = (plan.wanted(), plan.bounds());
+    let same = (wanted, bounds) == (server.plan.wanted(), server.plan.bounds());
+    match bounds {
+        _ if server.target == 0 => (wanted, bounds),
+        _ if same => (server.target, server.scaling.bounds),
+        Some(bounds) => (bounds.clamp(server.target), Some(bounds)),
+        None => (wanted, None),
     }
+}
 
-    /// Whether the plan of the serving generation has these numbers; `most` is that of a range.
-    #[must_use]
-    pub fn plans_for(&self, workers: u32, most: u32) -> bool {
-        let scaling = self.plan.scaling;
-        self.plan.workers == workers && scaling.is_none_or(|rules| rules.most == most)
+/// Numbers that an operator has set stay, until a reload has others.
+pub(super) fn take_cpus(server: &mut Server, cpus: u32, workers: u32, most: u32) {
+    let quiet = matches!(server.reload, Reload::Idle) && server.queued.is_none();
+    if !quiet || !matches!(server.phase, MasterPhase::Running) || server.plan.counts(workers, most)
+    {
+        return;
     }
-
-    /// Numbers that an operator has set stay, until a reload has others.
-    pub(super) fn take_cpus(&mut self, cpus: u32, workers: u32, most: u32) {
-        let quiet = matches!(self.reload, Reload::Idle) && self.queued.is_none();
-        if !quiet || !matches!(self.phase, MasterPhase::Running) || self.plans_for(workers, most) {
-            return;
-        }
-        let before = (self.plan.wanted(), self.plan.bounds());
-        self.plan.workers = workers;
-        if let Some(rules) = &mut self.plan.scaling {
-            rules.most = most;
-        }
-        let bounds = self.plan.bounds();
-        let is_of_the_plan = match before.1 {
-            Some(_) => self.scaling.bounds == before.1,
-            None => self.scaling.bounds.is_none() && self.target == before.0,
-        };
-        // After WINCH there are none.
-        if self.target == 0 || !is_of_the_plan && !fault!(self, CpusOverOperator) {
-            return;
-        }
-        let from = self.target;
-        let to = match bounds {
-            Some(bounds) => bounds.clamp(from),
-            None => self.plan.wanted(),
-        };
-        self.scaling.bounds = bounds;
-        self.scaling.rest();
-        self.target = to;
-        self.report(Report::ScaledByCpus {
-            cpus,
-            from,
-            to,
-            bounds,
-        });
+    let before = (server.plan.wanted(), server.plan.bounds());
+    server.plan.workers = workers;
+    if let Some(rules) = &mut server.plan.scaling {
+        rules.most = most;
     }
-
-    #[must_use]
-    pub fn scaling(&self) -> Option<ScalingView> {
-        let last = self.scaling.last;
-        Some(ScalingView {
-            bounds: self.scaling.bounds?,
-            last: last.map(|(decision, at)| (decision, self.now().since(at))),
-        })
+    let bounds = server.plan.bounds();
+    let is_of_the_plan = match before.1 {
+        Some(_) => server.scaling.bounds == before.1,
+        None => server.scaling.bounds.is_none() && server.target == before.0,
+    };
+    // After WINCH there are none.
+    if server.target == 0 || !is_of_the_plan && !fault!(server.effects, CpusOverOperator) {
+        return;
     }
+    let from = server.target;
+    let to = match bounds {
+        Some(bounds) => bounds.clamp(from),
+        None => server.plan.wanted(),
+    };
+    server.scaling.bounds = bounds;
+    server.scaling.rest();
+    server.target = to;
+    server.report(Report::ScaledByCpus {
+        cpus,
+        from,
+        to,
+        bounds,
+    });
 }

@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::pacing::Pacing;
-use super::worker::Worker;
-use super::{Answer, BootFailure, Generation, Retirement, Slot, Supervisor, Token};
+use super::{Generation, Token};
 
 /// The wanted state of one slot, whichever worker fills it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,74 +39,5 @@ impl SlotState {
             awaits: BootCondition::Nothing,
             waiting: Vec::new(),
         }
-    }
-}
-
-impl Supervisor {
-    /// Adds places for wanted slots that have none yet. During a rollout, only for slots that have a worker already:
-    /// the first worker of an added slot is then of the generation that remains.
-    pub(super) fn add_places(&mut self) {
-        if self.places.len() == self.target as usize {
-            return;
-        }
-        let rolling = self.reload.rollout().is_some() && !self.reload.is_held();
-        // Slots below it belong to a canary.
-        let canary = self.reload.rollout().map(|it| (it.generation, it.done));
-        for slot in (0..self.target).map(Slot) {
-            if self.places.contains_key(&slot) {
-                continue;
-            }
-            let generation = match canary {
-                Some((generation, done)) if slot.0 < done => generation,
-                Some(_) | None => self.generation,
-            };
-            // A worker that was to leave and could not be spared may still serve here.
-            let occupant = self.occupant(slot, generation).map(Worker::is_ready);
-            if occupant.is_some() || !rolling {
-                let mut place = SlotState::new(generation);
-                if occupant == Some(true) {
-                    place.proven = Proven::Once;
-                }
-                self.vacant.insert(slot);
-                self.places.insert(slot, place);
-            }
-        }
-    }
-
-    /// Removes the places of slots that are no longer wanted.
-    pub(super) fn remove_places(&mut self) {
-        let last = self.places.last_key_value().map(|(slot, _)| slot.0);
-        if last.is_none_or(|last| last < self.target) {
-            return;
-        }
-        for (slot, place) in self.places.split_off(&Slot(self.target)) {
-            for token in place.waiting {
-                self.reply(token, Answer::NoSuchSlot { slot });
-            }
-        }
-    }
-
-    pub(super) fn answer_restarted(&mut self, slot: Slot) {
-        if let Some(place) = self.places.get_mut(&slot) {
-            for token in std::mem::take(&mut place.waiting) {
-                self.reply(token, Answer::WorkerReplaced { slot });
-            }
-        }
-    }
-
-    /// Answers the clients that wait for a restart, and gives the restart itself up: its end would not be reported.
-    pub(super) fn answer_not_restarted(&mut self, slot: Slot, why: BootFailure) {
-        let Some(place) = self.places.get_mut(&slot) else {
-            return;
-        };
-        for token in std::mem::take(&mut place.waiting) {
-            self.reply(token, Answer::RestartFailed { slot, why });
-        }
-        let workers = &self.workers;
-        self.retirees.retain(|retiree| {
-            let worker = workers.get(retiree.incarnation);
-            let in_vain = worker.is_some_and(|w| w.who.slot == slot && w.stays());
-            retiree.why != Retirement::Requested || !in_vain
-        });
     }
 }

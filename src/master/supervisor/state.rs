@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MasterPhase, RolloutRefusal, Supervisor};
+use super::phase::MasterPhase;
+use super::{RolloutRefusal, Supervisor, reload};
 
 /// Of what `write` writes, and the only one that `read` reads.
 pub const VERSION: u32 = 1;
@@ -76,7 +77,7 @@ impl Supervisor {
     /// # Errors
     /// What has to end before.
     pub fn may_be_handed_over(&self) -> Result<(), NotNow> {
-        match self.phase {
+        match self.server.phase {
             MasterPhase::Running => {}
             MasterPhase::Preparing(_) | MasterPhase::FirstBoot => return Err(NotNow::Starting),
             MasterPhase::Delayed { .. }
@@ -84,7 +85,7 @@ impl Supervisor {
             | MasterPhase::Closing { .. }
             | MasterPhase::Gone => return Err(NotNow::Stopping),
         }
-        if let Some(refusal) = self.rollout_in_progress() {
+        if let Some(refusal) = reload::in_progress(&self.server) {
             return Err(NotNow::Rollout(refusal));
         }
         Ok(())

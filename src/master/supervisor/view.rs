@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::phase::MasterPhase;
 use super::reload_state::{Batch, Goal, Reload, Rollout};
 use super::worker::{Worker, WorkerLife};
-use super::{Generation, KeptProcesses, MasterPhase, Slot, Supervisor, Who};
+use super::{CompanionView, Generation, KeptProcesses, ScalingView, Slot, Supervisor, Who};
 
 /// State of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,17 +96,17 @@ impl WorkerView {
 impl Supervisor {
     /// In the order of their spawns.
     pub fn workers(&self) -> impl Iterator<Item = WorkerView> {
-        self.workers.values().map(WorkerView::of)
+        self.server.workers.values().map(WorkerView::of)
     }
 
     /// Those of one slot.
     pub fn workers_in(&self, slot: Slot) -> impl Iterator<Item = WorkerView> {
-        self.workers.in_slot(slot).map(WorkerView::of)
+        self.server.workers.in_slot(slot).map(WorkerView::of)
     }
 
     #[must_use]
     pub fn service(&self) -> ServerState {
-        match (self.phase, &self.reload) {
+        match (self.server.phase, &self.server.reload) {
             (MasterPhase::Preparing(at), _) if !at.course.goes_on() => ServerState::Stopping,
             (MasterPhase::Preparing(_) | MasterPhase::FirstBoot, _) => ServerState::Booting,
             (MasterPhase::Running, Reload::Idle) => ServerState::Serving,
@@ -125,24 +126,24 @@ impl Supervisor {
 
     #[must_use]
     pub fn rollout(&self) -> Option<RolloutView> {
-        let stage = match self.reload.goal()? {
+        let stage = match self.server.reload.goal()? {
             Goal::Serve => RolloutStage::Reloading,
-            Goal::Stage if self.reload.is_held() => RolloutStage::Staged,
+            Goal::Stage if self.server.reload.is_held() => RolloutStage::Staged,
             Goal::Stage => RolloutStage::Staging,
-            Goal::Canary(_) if self.reload.is_held() => RolloutStage::Canary,
+            Goal::Canary(_) if self.server.reload.is_held() => RolloutStage::Canary,
             Goal::Canary(_) => RolloutStage::CanaryBooting,
             Goal::Return { .. } => RolloutStage::TakingBack,
         };
-        let rollout = self.reload.rollout();
+        let rollout = self.server.reload.rollout();
         let until = rollout.and_then(|rollout| match rollout.batch {
             Batch::Held { until } => until,
             Batch::Booting | Batch::Switching { .. } => None,
         });
         Some(RolloutView {
-            generation: self.reload.generation()?,
+            generation: self.server.reload.generation()?,
             stage,
             slots: rollout.map_or(0, Rollout::switched),
-            left: until.map(|until| until.since(self.now())),
+            left: until.map(|until| until.since(self.server.now())),
         })
     }
 
@@ -173,7 +174,7 @@ impl Supervisor {
         match self.rollout().map(|rollout| rollout.stage) {
             Some(RolloutStage::Canary) => true,
             Some(RolloutStage::CanaryBooting | RolloutStage::Reloading) => {
-                (self.reload.rollout()).is_some_and(|rollout| rollout.done > 0)
+                (self.server.reload.rollout()).is_some_and(|rollout| rollout.done > 0)
             }
             Some(RolloutStage::Staging | RolloutStage::Staged | RolloutStage::TakingBack)
             | None => false,
@@ -182,22 +183,35 @@ impl Supervisor {
 
     #[must_use]
     pub fn previous(&self) -> Option<PreviousView> {
-        let previous = self.previous.as_ref()?;
+        let previous = self.server.previous.as_ref()?;
         Some(PreviousView {
             generation: previous.generation,
             kept: previous.kept,
-            left: previous.until.since(self.now()),
+            left: previous.until.since(self.server.now()),
         })
     }
 
     /// Whether workers of that generation accept connections, or may do so later.
     #[must_use]
     pub fn may_accept(&self, generation: Generation) -> bool {
-        let previous = self.previous.as_ref().map(|previous| previous.generation);
-        let expected = [Some(self.generation), self.reload.generation(), previous];
+        let previous = self
+            .server
+            .previous
+            .as_ref()
+            .map(|previous| previous.generation);
+        let expected = [
+            Some(self.server.generation),
+            self.server.reload.generation(),
+            previous,
+        ];
         expected.contains(&Some(generation))
-            || self.places.values().any(|it| it.generation == generation)
             || self
+                .server
+                .places
+                .values()
+                .any(|it| it.generation == generation)
+            || self
+                .server
                 .workers
                 .values()
                 .any(|worker| worker.who.generation == generation && worker.stays())
@@ -206,24 +220,46 @@ impl Supervisor {
     /// Number of wanted workers.
     #[must_use]
     pub fn target(&self) -> u32 {
-        self.target
+        self.server.target
     }
 
     /// The generation that serves.
     #[must_use]
     pub fn generation(&self) -> Generation {
-        self.generation
+        self.server.generation
     }
 
     /// Whether some worker may have a memory limit: then its memory has to be sampled.
     #[must_use]
     pub fn looks_at_memory(&self) -> bool {
-        self.plan.limits.memory.is_some()
+        self.server.plan.limits.memory.is_some()
     }
 
     /// Whether the first boot is complete and no stop was ordered.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        self.phase == MasterPhase::Running
+        self.server.phase == MasterPhase::Running
+    }
+
+    /// Whether the mold of that generation can fork workers and call its last hook.
+    #[must_use]
+    pub fn mold_is_ready(&self, generation: Generation) -> bool {
+        self.server.molds.is_ready(generation)
+    }
+
+    /// In the order in which their names came up.
+    pub fn companions(&self) -> impl Iterator<Item = CompanionView<'_>> {
+        self.server.companions.views()
+    }
+
+    #[must_use]
+    pub fn scaling(&self) -> Option<ScalingView> {
+        self.server.scaling.view(self.server.now())
+    }
+
+    /// Whether the plan of the serving generation has these numbers; `most` is that of a range.
+    #[must_use]
+    pub fn plans_for(&self, workers: u32, most: u32) -> bool {
+        self.server.plan.counts(workers, most)
     }
 }

@@ -266,7 +266,7 @@ impl Oracle {
         let begun = self.stop.is_some_and(|stop| {
             self.now.since(stop.by) > self.slack
                 || stop.mode == StopMode::Fast
-                || supervisor.plan.shutdown_delay.is_zero()
+                || supervisor.server.plan.shutdown_delay.is_zero()
         });
         for facts in self.companions.living.values() {
             law!(

@@ -7,6 +7,7 @@ use super::oracle::{Broken, law};
 use super::process::{Code, killed};
 use super::world::{Config, Traffic, World};
 use crate::master::supervisor::mutation::Mutation;
+use crate::master::supervisor::reload;
 use crate::master::supervisor::*;
 
 /// The longest time to come to rest: a reload that waits for a drain, batch by batch, each boot in time.
@@ -210,7 +211,7 @@ fn settle(world: &mut World) -> Result<(), Broken> {
     world.most_processes = None;
     world.feed(Some(Event::Changed))?;
     // Nothing else decides about it.
-    let begun = world.supervisor.rollout_in_progress();
+    let begun = reload::in_progress(&world.supervisor.server);
     if begun.is_some_and(RolloutRefusal::is_for_a_stage) {
         let command = world.rng.pick(&[Command::Discard, Command::Promote]);
         world.control(command)?;
@@ -264,7 +265,7 @@ fn unrest(world: &World, also: impl Fn(&World) -> bool) -> Option<String> {
         return Some("a reload was forgotten".into());
     }
     let lags = oracle.workers.values().any(|w| w.lags.is_some());
-    if lags && world.supervisor.plan.timeout.is_some() {
+    if lags && world.supervisor.server.plan.timeout.is_some() {
         return Some("nobody cares for a thread that hangs".into());
     }
     if world.is_worn() {

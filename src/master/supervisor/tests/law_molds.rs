@@ -199,7 +199,7 @@ impl Oracle {
         if let Some(previous) = supervisor.previous() {
             let lives =
                 previous.kept == KeptProcesses::Workers || self.mold_can_fork(previous.generation);
-            let returns = supervisor.reload.generation() == Some(previous.generation);
+            let returns = supervisor.server.reload.generation() == Some(previous.generation);
             law!(lives || returns, "{previous:?}, whose mold has ended");
         }
         let generation = supervisor.generation();

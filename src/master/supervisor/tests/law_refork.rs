@@ -48,7 +48,7 @@ impl Oracle {
             "{action:?}: {facts:?}"
         );
         law!(
-            supervisor.plan.refork_after.is_some() && self.mold_can_fork(generation),
+            supervisor.server.plan.refork_after.is_some() && self.mold_can_fork(generation),
             "{action:?} without --refork-after, or with a mold that cannot fork"
         );
         let notes = self.reforks.entry(generation).or_default();

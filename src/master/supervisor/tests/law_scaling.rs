@@ -20,9 +20,9 @@ type Wanted = (u32, Option<Bounds>);
 impl Oracle {
     /// Before the supervisor takes it.
     pub(super) fn note_cpus(&mut self, supervisor: &Supervisor) {
-        let plan = &supervisor.plan;
+        let plan = &supervisor.server.plan;
         let planned = (plan.wanted(), plan.bounds());
-        let there = (supervisor.target(), supervisor.scaling.bounds);
+        let there = (supervisor.target(), supervisor.server.scaling.bounds);
         self.scaling.cpus = Some((planned, there));
     }
 
@@ -72,7 +72,7 @@ impl Oracle {
             self.scaling.raised = Some(self.now);
         } else {
             // So the direction changes once at the most within that time.
-            let idle = supervisor.plan.scaling.map(|rules| rules.idle);
+            let idle = supervisor.server.plan.scaling.map(|rules| rules.idle);
             let apart = self
                 .scaling
                 .raised

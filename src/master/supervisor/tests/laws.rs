@@ -6,6 +6,8 @@ use std::time::Duration;
 use super::facts::Facts;
 use super::oracle::{Broken, Oracle, law};
 use crate::master::supervisor::reload_state::{Batch, Goal, Missing, Rollout};
+use crate::master::supervisor::room;
+use crate::master::supervisor::server::Spawning;
 use crate::master::supervisor::*;
 
 impl Oracle {
@@ -156,7 +158,7 @@ impl Oracle {
                     self.reload == Some(*generation),
                     "{report:?}: no such rollout"
                 );
-                let lasts = match supervisor.reload.goal() {
+                let lasts = match supervisor.server.reload.goal() {
                     Some(Goal::Canary(trial)) => trial.lasts,
                     _ => None,
                 };
@@ -256,7 +258,7 @@ impl Oracle {
             Report::ReloadLimited { .. } => self.surged = true,
             Report::Retiring { worker, .. } => {
                 law!(
-                    self.reload.is_none() || supervisor.reload.is_held(),
+                    self.reload.is_none() || supervisor.server.reload.is_held(),
                     "{report:?} during a reload"
                 );
                 for other in self
@@ -291,7 +293,7 @@ impl Oracle {
         action: &Action,
         supervisor: &Supervisor,
     ) -> Result<(), Broken> {
-        let plan = &supervisor.plan;
+        let plan = &supervisor.server.plan;
         match (action, self.preparing) {
             (Action::Prepare { step }, None) => {
                 law!(*step == self.prepared, "{action:?} out of its order");
@@ -370,19 +372,22 @@ impl Oracle {
         }
         self.judge_companions(supervisor)?;
         self.judge_leader(supervisor)?;
-        if let (Some(Goal::Canary(_)), true) =
-            (supervisor.reload.goal(), supervisor.reload.is_held())
-            && let Some(until) = self.canary_until
+        if let (Some(Goal::Canary(_)), true) = (
+            supervisor.server.reload.goal(),
+            supervisor.server.reload.is_held(),
+        ) && let Some(until) = self.canary_until
         {
             let late = self.now.since(until) > Duration::from_secs(2) + self.slack;
             law!(!late, "a canary outlives its time");
         }
-        let waits = supervisor.queued.is_some();
+        let waits = supervisor.server.queued.is_some();
         law!(
             !waits || self.staged.is_none(),
             "a rollout waits beside what is staged"
         );
-        if let (Some(staged), Some(rollout)) = (&mut self.staged, supervisor.reload.rollout()) {
+        if let (Some(staged), Some(rollout)) =
+            (&mut self.staged, supervisor.server.reload.rollout())
+        {
             // A slot that was removed comes back without a history.
             staged.retain(|slot| slot.0 < rollout.target);
         }
@@ -454,7 +459,7 @@ impl Oracle {
             if let Some(bound) = worker.bound {
                 law!(worker.killed || !late(bound), "{worker:?} outlives its end");
             }
-            if let (Some(since), Some(timeout)) = (worker.hung, supervisor.plan.timeout) {
+            if let (Some(since), Some(timeout)) = (worker.hung, supervisor.server.plan.timeout) {
                 // Found by the next sample; its timeout counts from the last heartbeat.
                 let found =
                     since.max(worker.ready.unwrap_or(since)) + timeout + Duration::from_secs(2);
@@ -464,11 +469,11 @@ impl Oracle {
                 );
             }
         }
-        if let Some(rollout) = supervisor.reload.rollout()
+        if let Some(rollout) = supervisor.server.reload.rollout()
             && let Batch::Switching { until, .. } = rollout.batch
         {
             law!(
-                supervisor.clock.now() < until,
+                supervisor.server.now() < until,
                 "nobody goes, nobody accepts"
             );
         }
@@ -496,22 +501,26 @@ impl Oracle {
     /// No action of ours costs capacity.
     fn judge_capacity(&mut self, supervisor: &Supervisor, before: usize) -> Result<(), Broken> {
         self.switching = supervisor
+            .server
             .reload
             .rollout()
             .is_some_and(Rollout::is_switching);
-        let rollout = supervisor.reload.rollout();
+        let rollout = supervisor.server.reload.rollout();
         self.coming = rollout.map(|rollout| (rollout.generation, rollout.switched()));
         let (target, after) = (supervisor.target(), self.capacity());
         let leaves_slots = matches!(
-            supervisor.reload.goal(),
+            supervisor.server.reload.goal(),
             Some(Goal::Return {
                 missing: Missing::Left,
                 ..
             })
         );
-        let winch = supervisor.plan.winch == Winch::RetiresWorkers;
+        let winch = supervisor.server.plan.winch == Winch::RetiresWorkers;
         law!(target >= 1 || winch, "no worker wanted");
-        law!(target <= supervisor.plan.most_workers, "too many wanted");
+        law!(
+            target <= supervisor.server.plan.most_workers,
+            "too many wanted"
+        );
         law!(
             after >= before.min(target as usize) || leaves_slots,
             "{after} slots serve where {before} of {target} did"
@@ -560,7 +569,7 @@ impl Oracle {
         }
         self.fewest_in_reload = self.fewest_in_reload.min(supervisor.target());
         for slot in (0..supervisor.target()).map(Slot) {
-            let returns = matches!(supervisor.reload.goal(), Some(Goal::Return { .. }));
+            let returns = matches!(supervisor.server.reload.goal(), Some(Goal::Return { .. }));
             let fills = |w: &&Facts| w.paused.is_none() || returns;
             let filled = by_place.iter().any(|((of, _), workers)| {
                 *of == slot && workers.iter().copied().any(|w| fills(&w))
@@ -570,8 +579,8 @@ impl Oracle {
                 *of == slot && (failures.unsure || failures.not_before + self.slack > self.now)
             });
             let awaits = self.awaiting.contains(&slot);
-            let soon = supervisor.spawning == Spawning::MoreToDo
-                || supervisor.takes_back()
+            let soon = supervisor.server.spawning == Spawning::MoreToDo
+                || room::is_being_freed(&supervisor.server)
                 || self.waits_for_mold();
             law!(
                 filled || added || paced || awaits || soon,
@@ -587,7 +596,7 @@ impl Oracle {
         if let Some(stop) = self.stop {
             let begun = self.now.since(stop.by) > self.slack
                 || stop.mode == StopMode::Fast
-                || supervisor.plan.shutdown_delay.is_zero();
+                || supervisor.server.plan.shutdown_delay.is_zero();
             for worker in self.workers.values() {
                 let serves = worker.is_ready() && worker.went;
                 law!(

@@ -18,7 +18,7 @@ impl Oracle {
                     stop.mode == StopMode::Graceful
                         && !self.listeners_closed
                         && stop.by + self.slack > self.now
-                        && !supervisor.plan.shutdown_delay.is_zero()
+                        && !supervisor.server.plan.shutdown_delay.is_zero()
                 };
                 let again = self.stop.is_some_and(|stop| !delayed(stop));
                 if let Some(stop) = self.stop.as_mut().filter(|_| !again) {
@@ -38,7 +38,11 @@ impl Oracle {
             Event::Worker {
                 incarnation,
                 message,
-            } => self.note_message(*incarnation, *message, supervisor.plan.graceful_timeout),
+            } => self.note_message(
+                *incarnation,
+                *message,
+                supervisor.server.plan.graceful_timeout,
+            ),
             Event::Forked { incarnation } => {
                 if let Some(facts) = self.workers.get_mut(incarnation) {
                     facts.forked = true;
@@ -133,7 +137,7 @@ impl Oracle {
         }
         self.wants_reload = false;
         let delay = match mode {
-            StopMode::Graceful => supervisor.plan.shutdown_delay,
+            StopMode::Graceful => supervisor.server.plan.shutdown_delay,
             StopMode::Fast => Duration::ZERO,
         };
         let by = self.now + delay;

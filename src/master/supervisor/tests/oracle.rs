@@ -214,7 +214,7 @@ impl Oracle {
         if let Some(event) = event {
             self.note_event(event, supervisor);
         }
-        if matches!(supervisor.reload.goal(), Some(Goal::Canary(_))) {
+        if matches!(supervisor.server.reload.goal(), Some(Goal::Canary(_))) {
             self.staged = None;
             self.mixed = true;
         }
@@ -274,7 +274,7 @@ impl Oracle {
                     generation: *generation,
                 };
                 // Until then the slot belongs to the canary: its pause was forgotten.
-                if matches!(supervisor.reload.goal(), Some(Goal::Return { .. })) {
+                if matches!(supervisor.server.reload.goal(), Some(Goal::Return { .. })) {
                     let failures = self.failures.entry((*slot, *generation)).or_default();
                     failures.unsure = true;
                 }
@@ -423,7 +423,7 @@ impl Oracle {
                 Ok(())
             }
             Action::CloseListeners => {
-                let by = self.now + supervisor.plan.graceful_timeout;
+                let by = self.now + supervisor.server.plan.graceful_timeout;
                 self.stop_by.get_or_insert(by);
                 law!(
                     !self.listeners_closed && !self.keeps_up(),

@@ -7,9 +7,9 @@ use crate::master::supervisor::*;
 
 /// The cost of `act`, counted in workers visited.
 fn looks(story: &mut Story, act: impl FnOnce(&mut Story)) -> u64 {
-    let before = story.supervisor.workers.looks();
+    let before = story.supervisor.server.workers.looks();
     act(story);
-    story.supervisor.workers.looks() - before
+    story.supervisor.server.workers.looks() - before
 }
 
 /// All have answered, and nothing else happens.

@@ -128,7 +128,7 @@ fn replacement_that_fails_is_paced_anew_once_the_old_worker_was_well_since() {
     story.control(1, Command::RestartWorker(Slot(0)));
     story.exits(5, Exit::Code(4));
     let retry = |story: &Story| match story.reports[0] {
-        Report::BootFailed { .. } => story.supervisor.places[&Slot(0)].pacing.failures,
+        Report::BootFailed { .. } => story.supervisor.server.places[&Slot(0)].pacing.failures,
         report => panic!("{report:?}"),
     };
     assert_eq!(retry(&story), 1);

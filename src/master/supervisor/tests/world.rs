@@ -102,7 +102,7 @@ impl World {
         let mut plan = random_plan(&mut rng);
         plan.companions = companions.random_plans();
         let mut supervisor = Supervisor::new(plan.clone(), seed);
-        supervisor.mutation = mutation;
+        supervisor.server.effects.mutation = mutation;
         let code = if rng.percent(85) {
             Code::Good
         } else {
