@@ -11,6 +11,8 @@ mod homonyms;
 mod rules;
 #[path = "layering/source.rs"]
 mod source;
+#[path = "layering/spread.rs"]
+mod spread;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

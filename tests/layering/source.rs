@@ -77,6 +77,51 @@ pub fn types_of(text: &str) -> Vec<String> {
     found
 }
 
+/// Names of the types that a file gives methods of their own: by `impl` blocks without a trait, outside of functions.
+pub fn implemented(text: &str) -> Vec<String> {
+    let tokens = without_tests(tokens(&bare(text)));
+    let mut found = Vec::new();
+    for position in (0..tokens.len()).filter(|position| tokens[*position] == "impl") {
+        let is_item = match position
+            .checked_sub(1)
+            .map(|before| tokens[before].as_str())
+        {
+            None | Some("{" | "}" | ";" | "]" | "unsafe") => true,
+            Some(_) => false,
+        };
+        let head = tokens[position + 1..]
+            .iter()
+            .take_while(|token| *token != "{");
+        let head: Vec<_> = without_generics(head).collect();
+        if is_item && !head.contains(&"for") {
+            let path = head.iter().take_while(|token| **token != "where");
+            found.extend(
+                path.filter(|token| is_name(token))
+                    .last()
+                    .map(|name| (*name).to_owned()),
+            );
+        }
+    }
+    found
+}
+
+/// Without what stands in angle brackets.
+fn without_generics<'a>(tokens: impl Iterator<Item = &'a String>) -> impl Iterator<Item = &'a str> {
+    let mut depth = 0_usize;
+    let mut before = "";
+    tokens.map(String::as_str).filter(move |token| {
+        // The arrow of a function type is none.
+        let closes = *token == ">" && before != "-";
+        before = token;
+        match *token {
+            "<" => depth += 1,
+            _ if closes => depth = depth.saturating_sub(1),
+            _ => return depth == 0,
+        }
+        false
+    })
+}
+
 fn resolved_paths(module: &str, paths: &[Path]) -> Vec<Used> {
     // `use std::process;` makes `process::exit` mean `std::process::exit`.
     let imported: Vec<_> = paths
