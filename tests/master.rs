@@ -10,8 +10,25 @@ mod host;
 mod log;
 #[path = "master/server.rs"]
 mod server;
-#[path = "master/stories.rs"]
-mod stories;
+
+/// The stories of a topic, named after an operator's observation.
+macro_rules! stories {
+    [$($story:ident),* $(,)?] => {
+        pub const ALL: &[(&str, fn())] = &[$((stringify!($story), $story)),*];
+    };
+}
+use stories;
+
+#[path = "master/stories/addresses.rs"]
+mod addresses;
+#[path = "master/stories/control.rs"]
+mod control;
+#[path = "master/stories/reload.rs"]
+mod reload;
+#[path = "master/stories/stop.rs"]
+mod stop;
+#[path = "master/stories/workers.rs"]
+mod workers;
 
 use std::process::ExitCode;
 
@@ -21,8 +38,15 @@ fn main() -> ExitCode {
     if std::env::var_os("RGUN_TEST_MASTER").is_some() {
         return host::serve();
     }
-    let trials = stories::ALL.iter().map(|(name, story)| {
-        Trial::test(*name, move || {
+    let stories = [
+        workers::ALL,
+        reload::ALL,
+        stop::ALL,
+        addresses::ALL,
+        control::ALL,
+    ];
+    let trials = stories.concat().into_iter().map(|(name, story)| {
+        Trial::test(name, move || {
             story();
             Ok(())
         })
