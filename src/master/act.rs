@@ -1,17 +1,13 @@
 //! Carries out the supervisor's actions, as syscalls.
 
-use super::event_text::kill_reason;
 use super::loop_control::LoopControl;
-use super::molds::{self, hooks};
 use super::shell::Shell;
-use super::supervisor::{Action, Event, KillReason};
-use super::workers::Killed;
+use super::supervisor::{Action, Event};
 use super::{
     certificates, companions, comparison, condition, configuration_reading, control, hang,
-    heartbeats, helpers, listeners, logs, memory, orders, prepare, preview, reports, sampling,
-    worker_start,
+    heartbeats, helpers, listeners, logs, memory, molds, orders, prepare, preview, reports,
+    sampling, worker_start,
 };
-use crate::sys::signals::SignalNumber;
 
 /// In order. Stops at an action that forks a child.
 pub fn perform(shell: &mut Shell<'_>, actions: Vec<Action>) -> LoopControl {
@@ -74,41 +70,9 @@ fn act(shell: &mut Shell<'_>, action: Action) -> LoopControl {
             generation,
         ),
         Action::Send { incarnation, order } => orders::send(shell, incarnation, order),
-        Action::Terminate { incarnation } => orders::signal(
-            &mut shell.events,
-            &shell.fleet,
-            &mut shell.molds,
-            incarnation,
-            SignalNumber::TERM,
-        ),
-        Action::Kill { incarnation, why } => {
-            hang::collect_stacks(&shell.generations, &mut shell.fleet.workers, incarnation);
-            if let Some(worker) = shell.fleet.workers.get_mut(incarnation) {
-                worker.killed = Killed::ByUs;
-                let (slot, pid) = (worker.slot.0, worker.pid.as_raw());
-                let reason = kill_reason(why);
-                // That it hangs was logged with all details.
-                if why == KillReason::Hung {
-                    tracing::debug!(slot, pid, reason, "killing worker");
-                } else {
-                    tracing::warn!(slot, pid, reason, "killing worker");
-                }
-            }
-            orders::signal(
-                &mut shell.events,
-                &shell.fleet,
-                &mut shell.molds,
-                incarnation,
-                SignalNumber::KILL,
-            );
-        }
-        Action::Abort { incarnation } => {
-            hang::collect_stacks(&shell.generations, &mut shell.fleet.workers, incarnation);
-            if let Some(worker) = shell.fleet.workers.get_mut(incarnation) {
-                worker.killed = Killed::ByUs;
-            }
-            hooks::abort(&mut shell.events, &shell.fleet.workers, incarnation);
-        }
+        Action::Terminate { incarnation } => orders::terminate(shell, incarnation),
+        Action::Kill { incarnation, why } => orders::kill(shell, incarnation, why),
+        Action::Abort { incarnation } => orders::abort(shell, incarnation),
         Action::StartHelper { helper } => return helpers::start(shell, helper),
         Action::KillHelper { helper } => helpers::kill(&mut shell.helpers.monitor, helper),
         Action::Lead { leader } => {

@@ -10,39 +10,6 @@ use crate::sys::Pid;
 use crate::sys::process::{self, ProcessExit};
 use crate::sys::signals::SignalNumber;
 
-/// A child that is no worker was reaped. `false`: an unknown process.
-fn helper_ended(shell: &mut Shell<'_>, pid: Pid, exit: ProcessExit) -> bool {
-    if let Some(end) = shell.helpers.monitor.ended(pid, exit) {
-        if end != HelperEnd::Renewed {
-            shell.reporting.restart_counters.monitor += 1;
-        }
-        let helper = Helper::Monitor;
-        shell.events.push(Event::HelperEnded { helper, end });
-        return true;
-    }
-    if let Some(end) = shell.helpers.watcher.ended(pid, exit) {
-        let helper = Helper::Watcher;
-        shell.events.push(Event::HelperEnded { helper, end });
-        return true;
-    }
-    shell.upgrade.ended(pid, exit)
-        || prepare::reaped(
-            &mut shell.events,
-            &shell.generations,
-            &mut shell.helpers.command,
-            pid,
-            exit,
-        )
-        || companions::reaped(&mut shell.events, &mut shell.helpers.companions, pid, exit)
-        || molds::reaped(shell, pid, exit)
-        || second::reaped(
-            &mut shell.listening.listeners,
-            &mut shell.upgrade,
-            pid,
-            exit,
-        )
-}
-
 /// One SIGCHLD may stand for several children, including ones that we did not fork (orphans, when we are PID 1).
 pub fn reap(shell: &mut Shell<'_>) -> Result<(), Error> {
     while let Some((pid, exit)) = process::reap()? {
@@ -75,4 +42,37 @@ pub fn ended(shell: &mut Shell<'_>, pid: Pid, how: ProcessExit) {
         how => exit(how),
     };
     worker_exit::handle(shell, incarnation, pid, exit);
+}
+
+/// A child that is no worker was reaped. `false`: an unknown process.
+fn helper_ended(shell: &mut Shell<'_>, pid: Pid, exit: ProcessExit) -> bool {
+    if let Some(end) = shell.helpers.monitor.ended(pid, exit) {
+        if end != HelperEnd::Renewed {
+            shell.reporting.restart_counters.monitor += 1;
+        }
+        let helper = Helper::Monitor;
+        shell.events.push(Event::HelperEnded { helper, end });
+        return true;
+    }
+    if let Some(end) = shell.helpers.watcher.ended(pid, exit) {
+        let helper = Helper::Watcher;
+        shell.events.push(Event::HelperEnded { helper, end });
+        return true;
+    }
+    shell.upgrade.ended(pid, exit)
+        || prepare::reaped(
+            &mut shell.events,
+            &shell.generations,
+            &mut shell.helpers.command,
+            pid,
+            exit,
+        )
+        || companions::reaped(&mut shell.events, &mut shell.helpers.companions, pid, exit)
+        || molds::reaped(shell, pid, exit)
+        || second::reaped(
+            &mut shell.listening.listeners,
+            &mut shell.upgrade,
+            pid,
+            exit,
+        )
 }

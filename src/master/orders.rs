@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use super::child_signal::deliver;
-use super::event_queue::EventQueue;
-use super::memory;
-use super::molds::{self, Molds};
+use super::event_text::kill_reason;
 use super::shell::Shell;
-use super::supervisor::{DrainCause, Incarnation, Order, Slot, Supervisor, WorkerStage};
+use super::supervisor::{
+    DrainCause, Event, Incarnation, KillReason, Order, Slot, Supervisor, WorkerStage,
+};
 use super::upgrade::attempt::OtherMaster;
-use super::worker_processes::WorkerProcesses;
+use super::workers::{Killed, WorkerProcess};
+use super::{hang, memory, molds};
 use crate::ipc::{self, ScoreboardState, ToWorker};
+use crate::sys::process::catches;
 use crate::sys::signals::SignalNumber;
 
 pub fn send(shell: &mut Shell<'_>, incarnation: Incarnation, order: Order) {
@@ -72,17 +74,54 @@ fn has_successor(supervisor: &Supervisor, slot: Slot) -> bool {
     })
 }
 
-pub fn signal(
-    events: &mut EventQueue,
-    fleet: &WorkerProcesses,
-    molds: &mut Molds,
-    incarnation: Incarnation,
-    signal: SignalNumber,
-) {
-    if let Some(worker) = fleet.workers.get(incarnation) {
-        deliver(worker.pid, signal);
+pub fn terminate(shell: &mut Shell<'_>, incarnation: Incarnation) {
+    signal(shell, incarnation, SignalNumber::TERM);
+}
+
+pub fn kill(shell: &mut Shell<'_>, incarnation: Incarnation, why: KillReason) {
+    if let Some(worker) = condemned(shell, incarnation) {
+        let (slot, pid) = (worker.slot.0, worker.pid.as_raw());
+        let reason = kill_reason(why);
+        // That it hangs was logged with all details.
+        if why == KillReason::Hung {
+            tracing::debug!(slot, pid, reason, "killing worker");
+        } else {
+            tracing::warn!(slot, pid, reason, "killing worker");
+        }
+    }
+    signal(shell, incarnation, SignalNumber::KILL);
+}
+
+/// Lets a hung worker call `worker_abort`, if it can still run Python.
+pub fn abort(shell: &mut Shell<'_>, incarnation: Incarnation) {
+    let Some(worker) = condemned(shell, incarnation) else {
+        return;
+    };
+    if catches(worker.pid, SignalNumber::ABRT) {
+        deliver(worker.pid, SignalNumber::ABRT);
     } else {
-        molds::withdraw(events, &fleet.scoreboard, molds, incarnation, signal);
+        shell.events.push(Event::AbortInVain { incarnation });
+    }
+}
+
+/// Its stacks are collected, and its end will be known as ours; `None`: it has no process.
+fn condemned<'a>(shell: &'a mut Shell<'_>, incarnation: Incarnation) -> Option<&'a WorkerProcess> {
+    hang::collect_stacks(&shell.generations, &mut shell.fleet.workers, incarnation);
+    let worker = shell.fleet.workers.get_mut(incarnation)?;
+    worker.killed = Killed::ByUs;
+    Some(worker)
+}
+
+fn signal(shell: &mut Shell<'_>, incarnation: Incarnation, signal: SignalNumber) {
+    match shell.fleet.workers.get(incarnation) {
+        Some(worker) => deliver(worker.pid, signal),
+        None => molds::withdraw(
+            &mut shell.events,
+            &shell.fleet.scoreboard,
+            &mut shell.molds,
+            incarnation,
+            signal,
+        ),
     }
 }
 

@@ -5,13 +5,10 @@ use serde_json::{Value, json};
 
 use super::running::Molds;
 use crate::ipc::ToMold;
-use crate::master::child_signal::deliver;
-use crate::master::event_queue::EventQueue;
 use crate::master::generations::Generations;
-use crate::master::supervisor::{Event, Generation, Incarnation, Supervisor};
+use crate::master::supervisor::{Generation, Incarnation, Supervisor};
 use crate::master::workers::Workers;
-use crate::sys::signals::SignalNumber;
-use crate::sys::{Pid, process};
+use crate::sys::Pid;
 
 /// Initial state for the file of a new mold, before there are workers.
 pub fn begin(
@@ -83,16 +80,4 @@ pub fn exit(generations: &Generations<'_>, molds: &Molds, serving: Generation) {
 /// Called before another program goes on in this process; that does not wait for the hook.
 pub fn exec(generations: &Generations<'_>, molds: &Molds, serving: Generation) {
     call(generations, molds, serving, &json!({"call": "pre_exec"}));
-}
-
-/// Lets a hung worker call `worker_abort`, if it can still run Python.
-pub fn abort(events: &mut EventQueue, workers: &Workers, incarnation: Incarnation) {
-    let Some(worker) = workers.get(incarnation) else {
-        return;
-    };
-    if process::catches(worker.pid, SignalNumber::ABRT) {
-        deliver(worker.pid, SignalNumber::ABRT);
-    } else {
-        events.push(Event::AbortInVain { incarnation });
-    }
 }
