@@ -11,7 +11,7 @@ use clap::{Arg, ArgAction, Command, value_parser};
 
 use super::misuse::{self, USAGE};
 use super::report;
-use crate::init::{Choices, DeployTarget, Draft, Project, Unclear, drafts};
+use crate::init::{Choices, DeployTarget, Draft, Project, Unclear, drafts, obstacle, omissions};
 use crate::sys::Error as SystemError;
 
 const MORE: &str = "\
@@ -127,6 +127,9 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
         Ok(project) => project,
         Err(error) => return report::failure(&error.to_string(), Some(hint(&error))),
     };
+    if let Some(obstacle) = obstacle(target, &project) {
+        return report::failure(&obstacle.problem, Some(obstacle.hint));
+    }
     let drafts = match drafts(target, &project) {
         Ok(drafts) => drafts,
         Err(error) => return report::failure(&error.to_string(), None),
@@ -135,7 +138,14 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
         drafts.iter().for_each(print);
         return 0;
     }
-    write(&directory, &project, &drafts, matches.get_flag("force"))
+    let code = write(&directory, &project, &drafts, matches.get_flag("force"));
+    if code == 0 {
+        for omission in omissions(target, &project) {
+            let (what, text) = (omission.what, omission.text);
+            report::text(&format!("  missing  {what}: {text}\n"));
+        }
+    }
+    code
 }
 
 fn hint(error: &Unclear) -> &'static str {
@@ -170,11 +180,19 @@ fn write(directory: &Path, project: &Project, drafts: &[Draft], force: bool) -> 
     }
     report::text(&format!("{} serves {}\n", project.name, project.app));
     for draft in drafts {
-        let is_kept = draft.is_shared && is_there(draft)
+        let kept = if draft.is_shared && is_there(draft) {
+            Some((
+                "kept    ",
+                "it may have changes of your own; remove it first to have it written anew",
+            ))
+        } else if draft.path == "rgun.toml" && directory.join("gunicorn.conf.py").exists() {
             // With two configuration files a start would be ambiguous.
-            || draft.path == "rgun.toml" && directory.join("gunicorn.conf.py").exists();
-        if is_kept {
-            report::text(&format!("  kept     {}\n", draft.path));
+            Some(("left out", "gunicorn.conf.py configures the server"))
+        } else {
+            None
+        };
+        if let Some((verb, reason)) = kept {
+            report::text(&format!("  {verb} {} ({reason})\n", draft.path));
             continue;
         }
         if let Err(error) = create(&directory.join(&draft.path), draft) {
@@ -184,15 +202,6 @@ fn write(directory: &Path, project: &Project, drafts: &[Draft], force: bool) -> 
             );
         }
         report::text(&format!("  wrote    {}\n", draft.path));
-    }
-    let installs = drafts
-        .iter()
-        .any(|draft| draft.text.contains("pip install"));
-    if project.dependencies.is_guessed && installs {
-        report::text(
-            "  missing  a file that names the requirements: what the app's module imports is installed. `pip freeze > requirements.txt` \
-             where the app runs writes one; then --force, without the old Dockerfile\n",
-        );
     }
     0
 }

@@ -23,23 +23,28 @@ pub(super) fn directory(module: &str, name: &str, depth: usize) -> Option<Settin
     {
         return None;
     }
-    let path = Reader {
-        rest: &value,
+    Some(SettingsDirectory {
+        path: evaluated(&value, module, depth),
+    })
+}
+
+/// The path that an expression of the module shows.
+pub(super) fn evaluated(value: &[Lexeme<'_>], module: &str, depth: usize) -> Option<String> {
+    let reader = Reader {
+        rest: value,
         module,
         depth,
         nested: 0,
-    }
-    .whole();
-    Some(SettingsDirectory {
-        path: path.and_then(|path| plain(path.strip_prefix(PROJECT).unwrap_or(&path))),
-    })
+    };
+    let path = reader.whole()?;
+    plain(path.strip_prefix(PROJECT).unwrap_or(&path))
 }
 
 /// Stands for the project's directory, wherever it is.
 const PROJECT: &str = "/\u{1}";
 
 /// Without dots, and of characters that no configuration file gives a meaning.
-fn plain(path: &Path) -> Option<String> {
+pub(super) fn plain(path: &Path) -> Option<String> {
     let mut clean = PathBuf::new();
     for component in path.components() {
         match component {
@@ -55,14 +60,14 @@ fn plain(path: &Path) -> Option<String> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lexeme<'t> {
+pub(super) enum Lexeme<'t> {
     Name(&'t str),
     Text(&'t str),
     Sign(char),
 }
 
 /// The value of the last assignment at the top of the module; it ends with the line, unless a bracket is open.
-fn assigned<'t>(module: &'t str, name: &str) -> Option<Vec<Lexeme<'t>>> {
+pub(super) fn assigned<'t>(module: &'t str, name: &str) -> Option<Vec<Lexeme<'t>>> {
     let mut value = None;
     let mut begin = 0;
     for line in module.split_inclusive('\n') {

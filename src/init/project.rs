@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::dependencies::Dependencies;
 use super::paths::{self, SettingsDirectory};
 use super::project_file::text;
+use super::sqlite::{self, SqliteFile};
 use super::{python, source};
 
 /// Choices of the command line, which take precedence over the files.
@@ -30,6 +31,8 @@ pub struct Project {
     /// The argument of `celery -A`, where the project uses Celery.
     pub celery: Option<String>,
     pub postgres: bool,
+    /// The data is in a file, and not on a server.
+    pub sqlite: Option<SqliteFile>,
     pub redis: bool,
     /// `3.13`.
     pub python: String,
@@ -48,6 +51,10 @@ pub struct DjangoProject {
     pub static_root: Option<SettingsDirectory>,
     /// rgun serves the files below `static_root`: nothing in the project does.
     pub serves_static: bool,
+    /// Nothing can serve static files: the settings do not say where they are collected.
+    pub lacks_static_root: bool,
+    /// Settings of a deployment that do not read the environment.
+    pub fixed: Vec<&'static str>,
     pub media_url: Option<String>,
     /// `None` where the settings have no `MEDIA_URL`, either.
     pub media_root: Option<SettingsDirectory>,
@@ -76,7 +83,10 @@ impl Project {
     pub fn found(directory: &Path, choices: Choices) -> Result<Self, Unclear> {
         let (dependencies, wanted) =
             Dependencies::found(directory, || frameworks(directory, choices.app.as_deref()));
-        let django = DjangoProject::found(directory, &wanted);
+        let settings = DjangoSettingsText::found(directory);
+        let django = settings
+            .as_ref()
+            .map(|text| DjangoProject::read(text, &wanted));
         let (app, is_asgi) = match choices.app {
             Some(app) => {
                 let app = checked_app(app)?;
@@ -86,6 +96,24 @@ impl Project {
             None => app(directory, django.as_ref(), &wanted)
                 .ok_or_else(|| Unclear::NoApp(directory.to_owned()))?,
         };
+        let postgres = source::requires(
+            &wanted,
+            &[
+                "psycopg",
+                "psycopg2",
+                "psycopg2-binary",
+                "asyncpg",
+                "psycopg-binary",
+            ],
+        );
+        // A driver of a server: a file is then for development.
+        let has_server =
+            postgres || source::requires(&wanted, &["mysqlclient", "pymysql", "oracledb"]);
+        let sqlite = match &settings {
+            _ if has_server => None,
+            Some(settings) => sqlite::of_settings(&settings.text, settings.depth),
+            None => sqlite::of_modules(directory, &app),
+        };
         Ok(Self {
             name: name(directory, choices.name)?,
             celery: source::requires(&wanted, &["celery"])
@@ -94,16 +122,8 @@ impl Project {
             app,
             is_asgi,
             django,
-            postgres: source::requires(
-                &wanted,
-                &[
-                    "psycopg",
-                    "psycopg2",
-                    "psycopg2-binary",
-                    "asyncpg",
-                    "psycopg-binary",
-                ],
-            ),
+            postgres,
+            sqlite,
             redis: source::requires(
                 &wanted,
                 &["redis", "django-redis", "channels-redis", "hiredis"],
@@ -117,11 +137,19 @@ impl Project {
     }
 }
 
-impl DjangoProject {
-    fn found(directory: &Path, requirements: &str) -> Option<Self> {
+/// The module of settings that defines them, also where several share their values.
+struct DjangoSettingsText {
+    module: String,
+    text: String,
+    /// Of its file below the project's directory.
+    depth: usize,
+}
+
+impl DjangoSettingsText {
+    fn found(directory: &Path) -> Option<Self> {
         let manage = text(&directory.join("manage.py"))?;
-        let settings = source::text_after(&manage, "DJANGO_SETTINGS_MODULE")?.to_owned();
-        let path = PathBuf::from(settings.replace('.', "/"));
+        let module = source::text_after(&manage, "DJANGO_SETTINGS_MODULE")?.to_owned();
+        let path = PathBuf::from(module.replace('.', "/"));
         let places = [
             path.with_extension("py"),
             path.join("base.py"),
@@ -133,24 +161,44 @@ impl DjangoProject {
             Some((text, place.components().count()))
         });
         let (text, depth) = found.unwrap_or_default();
+        Some(Self {
+            module,
+            text,
+            depth,
+        })
+    }
+}
+
+impl DjangoProject {
+    fn read(settings: &DjangoSettingsText, requirements: &str) -> Self {
+        let DjangoSettingsText {
+            module,
+            text,
+            depth,
+        } = settings;
         let url = |name| {
-            let url = source::text_of(&text, name)?.trim_matches('/');
+            let url = source::text_of(text, name)?.trim_matches('/');
             // Of another host, or nothing that nginx' files may contain.
             let is_path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
             (!url.is_empty() && url.chars().all(is_path)).then(|| format!("/{url}/"))
         };
-        let root = |name| paths::directory(&text, name, depth);
+        let root = |name| paths::directory(text, name, *depth);
         let static_root = root("STATIC_ROOT");
         let media_url = url("MEDIA_URL");
-        Some(Self {
-            settings,
+        let has_whitenoise = source::requires(requirements, &["whitenoise"]);
+        let names = ["SECRET_KEY", "DEBUG", "ALLOWED_HOSTS"].into_iter();
+        Self {
+            settings: module.clone(),
             static_url: url("STATIC_URL").unwrap_or_else(|| "/static/".to_owned()),
-            serves_static: static_root.is_some()
-                && !source::requires(requirements, &["whitenoise"]),
+            serves_static: static_root.is_some() && !has_whitenoise,
+            lacks_static_root: static_root.is_none() && !has_whitenoise,
+            fixed: names
+                .filter(|name| source::is_constant(text, name))
+                .collect(),
             static_root,
             media_root: root("MEDIA_ROOT").filter(|_| media_url.is_some()),
             media_url,
-        })
+        }
     }
 }
 

@@ -81,6 +81,21 @@ pub(super) fn is_defined(module: &str, name: &str) -> bool {
     code(module).any(|line| is_assigned(line, name))
 }
 
+/// Whether the module's only assignment of that name has a value that is the same in every environment.
+pub(super) fn is_constant(module: &str, name: &str) -> bool {
+    let mut lines = code(module).filter(|line| line.contains(name));
+    let value = lines.next().filter(|line| is_assigned(line, name));
+    let value = value.and_then(|line| Some(line.split_once('=')?.1.trim()));
+    let is_only = lines.next().is_none();
+    is_only
+        && value.is_some_and(|value| {
+            let begins =
+                value.starts_with(['"', '\'']) || is_word(value, "True") || is_word(value, "False");
+            let is_list = value.starts_with('[') && value.ends_with(']') && !value.contains('(');
+            begins || (is_list && !value.contains("environ"))
+        })
+}
+
 /// Whether a requirements file or pyproject.toml names one of those packages.
 pub(super) fn requires(requirements: &str, packages: &[&str]) -> bool {
     requirements.lines().any(|line| {
@@ -114,12 +129,18 @@ pub(super) fn imports(module: &str, package: &str) -> bool {
     })
 }
 
+/// Whether a text is that word, and a comment at the most.
+fn is_word(text: &str, word: &str) -> bool {
+    let rest = text.strip_prefix(word).map(str::trim_start);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
+}
+
 /// Its names.
 fn words(line: &str) -> impl Iterator<Item = &str> {
     line.split(|c: char| !c.is_alphanumeric() && c != '_')
 }
 
-fn code(module: &str) -> impl Iterator<Item = &str> {
+pub(super) fn code(module: &str) -> impl Iterator<Item = &str> {
     module
         .lines()
         .filter(|line| !line.trim_start().starts_with('#'))
@@ -163,6 +184,23 @@ mod tests {
             text_after("# DJANGO_SETTINGS_MODULE = 'x'", "DJANGO_SETTINGS_MODULE"),
             None
         );
+    }
+
+    #[test]
+    fn constants() {
+        for (module, expected) in [
+            ("DEBUG = True\n", true),
+            ("DEBUG = False  # off\n", true),
+            ("DEBUG = 'django-insecure-x'\n", true),
+            ("DEBUG = []\n", true),
+            ("DEBUG = ['a.example']\n", true),
+            ("DEBUG = os.environ.get('DEBUG') == '1'\n", false),
+            ("DEBUG = [os.environ['HOST']]\n", false),
+            ("DEBUG = True\nDEBUG = env.bool('DEBUG')\n", false),
+            ("", false),
+        ] {
+            assert_eq!(is_constant(module, "DEBUG"), expected, "{module}");
+        }
     }
 
     #[test]

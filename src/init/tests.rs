@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::*;
 
-fn project(files: &[(&str, &str)]) -> (tempfile::TempDir, Result<Project, Unclear>) {
+pub(super) fn project(files: &[(&str, &str)]) -> (tempfile::TempDir, Result<Project, Unclear>) {
     project_with(files, Choices::default())
 }
 
@@ -27,7 +27,8 @@ fn project_with(
     (directory, found)
 }
 
-const MANAGE: &str = "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'config.settings')\n";
+pub(super) const MANAGE: &str =
+    "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'config.settings')\n";
 const SETTINGS: &str = "STATIC_URL = 'static/'\nSTATIC_ROOT = BASE_DIR / 'staticfiles'\nMEDIA_URL='/media/'\nMEDIA_ROOT=os.path.join(BASE_DIR, 'public', 'media')\n";
 
 fn django() -> Project {
@@ -66,7 +67,7 @@ fn a_django_project() {
 }
 
 /// All files of a deployment, one after the other.
-fn written(target: DeployTarget, project: &Project) -> String {
+pub(super) fn written(target: DeployTarget, project: &Project) -> String {
     let drafts = drafts(target, project).unwrap_or_else(|_| panic!("{}", target.name()));
     drafts.into_iter().map(|draft| draft.text).collect()
 }

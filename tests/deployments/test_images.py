@@ -5,10 +5,12 @@ import os
 import resource
 import shutil
 import subprocess
+import sys
 import time
 import urllib.request
 
 import pytest
+import yaml
 
 IMAGE = "docker.io/library/python:3.11-slim"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
@@ -24,6 +26,12 @@ POETRY = '[tool.poetry]\nname = "shop"\nversion = "1"\ndescription = ""\nauthors
 SETUP = "from setuptools import setup\nsetup(name='shop', version='1', py_modules=['app'], install_requires=['flask'])\n"
 PIPFILE = '[[source]]\nurl = "https://pypi.org/simple"\nverify_ssl = true\nname = "pypi"\n[packages]\nflask = "*"\n'
 
+SQLITE = (
+    "import sqlite3\n\nfrom fastapi import FastAPI\n\ndb = sqlite3.connect('shop.db', check_same_thread=False)\n"
+    "db.execute('create table if not exists visits (id integer)')\n\napp = FastAPI()\n\n\n@app.get('/')\ndef hello():\n"
+    "    with db:\n        db.execute('insert into visits values (1)')\n    return 'hello'\n"
+)
+
 PROJECTS = {
     "requirements": {"main.py": FASTAPI, "requirements.txt": "fastapi\n"},
     "pyproject": {"main.py": FASTAPI, "pyproject.toml": PROJECT},
@@ -36,6 +44,9 @@ PROJECTS = {
     "none-fastapi": {"main.py": FASTAPI},
     "none-flask": {"app.py": FLASK},
     "none-starlette": {"app.py": STARLETTE},
+    "none-sqlite": {"main.py": SQLITE},
+    # As `django-admin startproject` makes it: SQLite, no STATIC_ROOT.
+    "none-django": {},
 }
 
 
@@ -87,6 +98,9 @@ def test_the_image_is_built_and_serves(base, rgun, tmp_path, kind):
             path = directory / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
+    if kind == "none-django":
+        directory.mkdir()
+        subprocess.run([sys.executable, "-m", "django", "startproject", "config", directory], check=True, timeout=60)
     (directory / ".python-version").write_text("3.11\n")
     if kind.startswith("poetry") and not has_json():
         pytest.skip("this registry does not have the JSON that Poetry resolves with")
@@ -95,18 +109,21 @@ def test_the_image_is_built_and_serves(base, rgun, tmp_path, kind):
     done = subprocess.run([*rgun, "init", "compose"], cwd=directory, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert ("missing" in done.stdout) == kind.startswith("none"), done.stdout
+    [compose] = yaml.safe_load_all((directory / "compose.yaml").read_text())
+    web = compose["services"]["web"]
+    volumes = [part for volume in web.get("volumes", ()) for part in ("--volume", f"rgun-image-{kind}-{volume}")]
     tag = f"localhost/rgun-image-{kind}"
     podman("build", "--network", "host", "--runtime", "runc", "--cgroup-manager", "cgroupfs", "-t", tag, str(directory))
     # As the compose file that is written beside it runs it.
     name = podman(
-        "run", "--runtime", "runc", "--cgroup-manager", "cgroupfs", "-d", *limits(), "--network", "host", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", tag
+        "run", "--runtime", "runc", "--cgroup-manager", "cgroupfs", "-d", *limits(), "--network", "host", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", *volumes, tag, *web["command"]
     ).stdout.strip()
     try:
         deadline = time.monotonic() + 60
         while True:
             try:
                 with urllib.request.urlopen("http://127.0.0.1:8000/", timeout=5) as response:
-                    assert b"hello" in response.read()
+                    assert (b"hello" if kind != "none-django" else b"installed successfully") in response.read()
                 break
             except OSError:
                 state = json.loads(podman("inspect", name).stdout)[0]["State"]
@@ -122,3 +139,5 @@ def test_the_image_is_built_and_serves(base, rgun, tmp_path, kind):
     finally:
         podman("rm", "-f", name)
         podman("rmi", "-f", tag)
+        for volume in volumes[1::2]:
+            podman("volume", "rm", "-f", volume.split(":")[0])

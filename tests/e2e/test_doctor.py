@@ -316,6 +316,7 @@ def test_what_init_writes_has_nothing_worse_than_notices(program, doctor, direct
     subprocess.run([sys.executable, "-m", "django", "startproject", "config", str(directory)], check=True, timeout=60)
     settings = directory / "config" / "settings.py"
     settings.write_text(settings.read_text().replace("DEBUG = True", "DEBUG = False").replace("ALLOWED_HOSTS = []", "ALLOWED_HOSTS = ['a']").replace("django-insecure-", ""))
+    (directory / "requirements.txt").write_text("Django\npsycopg\n")
     for target in ("systemd", "nginx", "compose", "kubernetes", "blue-green", "procfile"):
         done = subprocess.run([*program, "init", target], cwd=directory, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
