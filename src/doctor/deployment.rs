@@ -33,10 +33,34 @@ pub struct Deployment {
     pub kind: Option<String>,
     /// Bytes.
     pub memory: Option<u64>,
+    /// Of how many containers at the most.
+    pub replicas: u32,
+    /// Requests that something other than a client sends.
+    pub probes: Vec<HttpProbe>,
+    /// systemd's `RuntimeDirectory=`.
+    pub runtime_directory: Option<RuntimeDirectory>,
     /// The settings of its command and its variables; `None`: not known.
     pub server: Option<ServerSettings>,
     /// What would be rejected or ignored there.
     pub misuses: Vec<MisusedSetting>,
+}
+
+/// A health check over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpProbe {
+    /// File and line.
+    pub place: String,
+    pub port: u16,
+    /// Its `Host`; `None`: the address of the container, which nothing knows in advance.
+    pub host: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuntimeDirectory {
+    /// Below `/run`.
+    pub names: Vec<String>,
+    pub mode: u32,
+    pub group: Option<String>,
 }
 
 /// A word of a command, where it is written.

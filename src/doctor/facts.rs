@@ -22,6 +22,10 @@ pub struct DeploymentFacts {
     pub deployments: Vec<Deployment>,
     pub passes: Vec<Pass>,
     pub sockets: Vec<ProxiedSocket>,
+    pub load_balancers: Vec<LoadBalancer>,
+    pub certificates: Vec<ServedCertificate>,
+    /// PostgreSQL servers that the files start.
+    pub postgres: Vec<PostgresServer>,
     pub running: Option<ServerStatus>,
 }
 
@@ -41,6 +45,7 @@ pub struct Machine {
     pub first_process: Option<String>,
     /// Of `/etc/logrotate.d` and `/etc/logrotate.conf`.
     pub logrotate: String,
+    pub denials: Vec<Denial>,
 }
 
 /// The interpreter that the app would run in.
@@ -70,8 +75,61 @@ pub struct DjangoSettings {
     pub allowed_hosts: Vec<String>,
     /// Names of databases whose connections are kept after a request.
     pub kept_connections: Vec<String>,
+    pub postgres: Vec<PostgresDatabase>,
     pub has_generated_key: bool,
     pub knows_proxy_scheme: bool,
+}
+
+/// A database of Django's that is on a PostgreSQL server.
+#[derive(Debug, Clone, Default)]
+pub struct PostgresDatabase {
+    pub name: String,
+    /// The most connections of a process's pool.
+    pub pool: Option<u32>,
+    /// Each thread keeps its connection.
+    pub is_kept: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct PostgresServer {
+    pub place: String,
+    pub most_connections: u32,
+}
+
+/// What a security module of the kernel refused, according to the system's logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    pub module: SecurityModule,
+    pub program: String,
+    /// `connectto /run/shop.sock`
+    pub access: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecurityModule {
+    SeLinux,
+    AppArmor,
+}
+
+/// A certificate that this server or nginx presents.
+#[derive(Debug, Clone, Default)]
+pub struct ServedCertificate {
+    /// What names its file.
+    pub place: String,
+    pub file: String,
+    pub name: String,
+    /// Seconds since 1970.
+    pub expires: u64,
+    /// As a person reads it.
+    pub expiry_date: String,
+}
+
+/// One that a manifest asks a provider for.
+#[derive(Debug, Clone)]
+pub struct LoadBalancer {
+    pub place: String,
+    /// How long it keeps a connection that is idle.
+    pub idle_timeout: Duration,
 }
 
 /// A `proxy_pass` of nginx.

@@ -2,6 +2,7 @@
 //!
 //! `files` parses the files of other programs, `rules` checks the facts; the caller (`cli/doctor`) reads the files.
 
+pub mod denials;
 pub mod deployment;
 pub mod environment;
 pub mod facts;

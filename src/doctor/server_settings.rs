@@ -18,7 +18,14 @@ pub struct ServerSettings {
     pub shutdown_delay: Duration,
     pub keep_alive: Duration,
     pub request_timeout: Option<Duration>,
+    /// Of a WSGI worker, whose request may take that long.
+    pub timeout: Option<Duration>,
+    pub ping_interval: Option<Duration>,
     pub has_ready_path: bool,
+    pub ready_host: Option<String>,
+    /// TCP ports of the app; not those of the monitor.
+    pub ports: Vec<u16>,
+    pub unix_sockets: Vec<PathBuf>,
     pub trusted_proxies: TrustedProxies,
     /// A TCP address that is not the loopback's.
     pub is_reachable: bool,
@@ -46,6 +53,15 @@ impl ServerSettings {
             Endpoint::Tcp { host, .. } => !is_this_machine(host),
             Endpoint::Unix { .. } | Endpoint::Fd { .. } | Endpoint::FdName { .. } => false,
         });
+        let endpoints = || settings.bind.iter().map(|bind| &bind.endpoint);
+        let ports = endpoints().filter_map(|endpoint| match endpoint {
+            Endpoint::Tcp { port, .. } => Some(*port),
+            _ => None,
+        });
+        let unix_sockets = endpoints().filter_map(|endpoint| match endpoint {
+            Endpoint::Unix { path } => Some(path.clone()),
+            _ => None,
+        });
         ServerSettings {
             place: place.to_owned(),
             is_asgi: match settings.interface {
@@ -60,7 +76,12 @@ impl ServerSettings {
             shutdown_delay: settings.shutdown_delay,
             keep_alive: settings.client.keep_alive,
             request_timeout: settings.request_timeout,
+            timeout: settings.timeout,
+            ping_interval: settings.websocket.ping_interval,
             has_ready_path: settings.ready_path.is_some(),
+            ready_host: settings.ready_host.clone(),
+            ports: ports.collect(),
+            unix_sockets: unix_sockets.collect(),
             trusted_proxies: TrustedProxies::of(&settings.forwarded_allow_ips),
             is_reachable,
             has_own_socket_per_worker: settings.port_sharing == PortSharing::BySlot,

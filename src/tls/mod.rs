@@ -14,7 +14,7 @@ pub use certificate::Certificate;
 pub use files::Material;
 pub use problem::Problem;
 pub use resolver::chosen_certificate;
-pub use server::{CertificateSummary, LoadedTls, load};
+pub use server::{CertificateSummary, LoadedTls, load, summaries};
 pub use tickets::{PERIOD_SECONDS, new_key};
 
 #[cfg(test)]

@@ -42,6 +42,27 @@ pub struct CertificateSummary {
     pub expiry_date: String,
 }
 
+impl CertificateSummary {
+    fn of(file: &str, certificate: &Certificate) -> Self {
+        Self {
+            name: certificate.name(),
+            file: file.to_owned(),
+            expires: certificate.expires(),
+            expiry_date: certificate.expiry_date(),
+        }
+    }
+}
+
+/// Of every certificate in a PEM file; what is none is left out.
+#[must_use]
+pub fn summaries(file: &str, bytes: &[u8]) -> Vec<CertificateSummary> {
+    let found = CertificateDer::pem_slice_iter(bytes).filter_map(|der| {
+        let certificate = Certificate::parse(&der.ok()?)?;
+        Some(CertificateSummary::of(file, &certificate))
+    });
+    found.collect()
+}
+
 /// Checks the files and makes the configuration. `now` decides which certificates have expired.
 ///
 /// # Errors
@@ -64,12 +85,7 @@ pub fn load(
         let Some((_, first)) = chain.first() else {
             continue;
         };
-        summaries.push(CertificateSummary {
-            name: first.name(),
-            file: pair.chain.file.clone(),
-            expires: first.expires(),
-            expiry_date: first.expiry_date(),
-        });
+        summaries.push(CertificateSummary::of(&pair.chain.file, first));
         let names = first.host_names();
         let chain = chain.into_iter().map(|(der, _)| der).collect();
         certificates.push((Arc::new(CertifiedKey::new(chain, key)), names));

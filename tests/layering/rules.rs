@@ -84,6 +84,9 @@ const RULES: &[Rule] = &[
             "sys::kernel",
             "sys::terminal",
             "sys::unix_seconds",
+            // `rgun doctor` reads when certificates expire.
+            "tls::CertificateSummary",
+            "tls::summaries",
         ],
         crates: &[
             "clap",

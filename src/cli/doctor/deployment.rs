@@ -4,10 +4,11 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use super::certificate;
 use super::server::{self, ServerCommand};
 use crate::cli::EntryPoint;
 use crate::config::ProcessEnvironment;
-use crate::doctor::deployment::{MisuseConsequence, MisusedSetting};
+use crate::doctor::deployment::{Deployment, MisuseConsequence, MisusedSetting};
 use crate::doctor::environment;
 use crate::doctor::facts::{DeploymentFacts, Pass, ProxiedSocket, SocketState};
 use crate::doctor::files::{self, Contents, SourceFile};
@@ -121,10 +122,61 @@ pub fn add(
         deployment.misuses.extend(misuses);
         facts.deployments.push(deployment);
     }
+    for autoscaler in contents.autoscalers {
+        let end = format!(": {}", autoscaler.workload);
+        let scaled = facts.deployments.iter_mut();
+        for deployment in scaled.filter(|one| one.place.ends_with(&end)) {
+            deployment.replicas = deployment.replicas.max(autoscaler.most_replicas);
+        }
+    }
+    facts.load_balancers = contents.load_balancers;
+    facts.postgres = contents.postgres;
+    for named in contents.certificates {
+        let file = Path::new(&named.file);
+        facts
+            .certificates
+            .extend(certificate::served(&named.place, file));
+    }
+    for deployment in &facts.deployments {
+        facts.sockets.extend(future_sockets(deployment));
+    }
     for pass in contents.passes {
         facts.sockets.extend(sockets(&pass));
         facts.passes.push(pass);
     }
+}
+
+/// Sockets in a directory that systemd will make for the service, and others cannot enter.
+fn future_sockets(deployment: &Deployment) -> Vec<ProxiedSocket> {
+    let (Some(directory), Some(server)) = (&deployment.runtime_directory, &deployment.server)
+    else {
+        return Vec::new();
+    };
+    let group = directory.group.as_deref();
+    let lets_proxy =
+        directory.mode & 0o010 != 0 && group.is_some_and(|group| PROXY_GROUPS.contains(&group));
+    if directory.mode & 0o001 != 0 || lets_proxy {
+        return Vec::new();
+    }
+    let of_name = |path: &Path| {
+        let mut names = directory
+            .names
+            .iter()
+            .map(|name| Path::new("/run").join(name));
+        names.find(|name| path.starts_with(name))
+    };
+    let sockets = server.unix_sockets.iter().filter_map(|path| {
+        let made = of_name(path)?;
+        Some(ProxiedSocket {
+            path: path.clone(),
+            place: deployment.place.clone(),
+            state: SocketState::Behind {
+                directory: made,
+                mode: directory.mode,
+            },
+        })
+    });
+    sockets.collect()
 }
 
 /// The unix sockets of a pass that exist on this machine.
@@ -178,12 +230,15 @@ fn state(path: &Path) -> Option<SocketState> {
 }
 
 /// Groups that distributions run nginx with.
+const PROXY_GROUPS: [&str; 3] = ["www-data", "nginx", "http"];
+
+/// Their numbers on this machine.
 fn proxy_groups() -> Vec<u32> {
     let text = fs::read_to_string("/etc/group").unwrap_or_default();
     let lines = text.lines().filter_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
-        ["www-data", "nginx", "http"]
+        PROXY_GROUPS
             .contains(&name)
             .then(|| fields.nth(1)?.parse().ok())?
     });

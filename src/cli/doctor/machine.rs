@@ -1,9 +1,11 @@
 //! Reads the facts of the machine or container that this process runs in.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::config::ProcessEnvironment;
+use crate::doctor::denials;
 use crate::doctor::facts::Machine;
 use crate::sys::{OutOfMemory, unix_seconds};
 
@@ -21,7 +23,31 @@ pub fn machine(process_environment: &ProcessEnvironment) -> Machine {
             .flatten()
             .map(|name| name.trim().to_owned()),
         logrotate: logrotate(),
+        denials: denials::read(&SECURITY_LOGS.map(end_of).concat()),
     }
+}
+
+/// Where auditd and the kernel's messages are; most are readable by root alone.
+const SECURITY_LOGS: [&str; 3] = [
+    "/var/log/kern.log",
+    "/var/log/syslog",
+    "/var/log/audit/audit.log",
+];
+/// What is older has been dealt with, or was rotated.
+const RECENT: u64 = 1 << 20;
+
+/// Of a regular file; a FIFO would be waited for.
+fn end_of(path: &str) -> String {
+    let read = || {
+        let length = fs::metadata(path).ok().filter(fs::Metadata::is_file)?.len();
+        let mut file = File::open(path).ok()?;
+        file.seek(SeekFrom::Start(length.saturating_sub(RECENT)))
+            .ok()?;
+        let mut bytes = Vec::new();
+        file.take(RECENT).read_to_end(&mut bytes).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    read().unwrap_or_default()
 }
 
 fn text(path: &str) -> Option<String> {

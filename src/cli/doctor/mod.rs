@@ -1,5 +1,6 @@
 //! `rgun doctor`: gathers the facts of an installation, of deployment files and of a running server, and prints findings.
 
+mod certificate;
 mod configured;
 mod deployment;
 mod machine;

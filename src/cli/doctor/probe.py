@@ -60,6 +60,14 @@ def missing(name, attribute):
     return f"there is no {attribute!r} in {spec.origin}"
 
 
+def postgres(name, database):
+    pool = (database.get("OPTIONS") or {}).get("pool")
+    options = pool if isinstance(pool, dict) else {}
+    # Of psycopg_pool: no more than its least number, which is 4.
+    most = options.get("max_size") or options.get("min_size") or 4
+    return {"name": name, "pool": int(most) if pool else None, "is_kept": database.get("CONN_MAX_AGE", 0) != 0}
+
+
 def django(module):
     os.environ["DJANGO_SETTINGS_MODULE"] = module
     try:
@@ -70,6 +78,7 @@ def django(module):
             "debug": bool(settings.DEBUG),
             "allowed_hosts": [str(host) for host in settings.ALLOWED_HOSTS],
             "kept_connections": sorted(name for name, one in settings.DATABASES.items() if one.get("CONN_MAX_AGE", 0) != 0),
+            "postgres": [postgres(name, one) for name, one in sorted(settings.DATABASES.items()) if "postg" in one.get("ENGINE", "")],
             "has_generated_key": str(settings.SECRET_KEY).startswith("django-insecure-"),
             "knows_proxy_scheme": bool(settings.SECURE_PROXY_SSL_HEADER),
         }

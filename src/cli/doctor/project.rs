@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::certificate;
 use super::configured::{configured, interface_by_name};
 use crate::cli::EntryPoint;
 use crate::cli::reading::SettingsFailure;
 use crate::config::{AppSpec, Error, ProcessEnvironment, Settings};
-use crate::doctor::facts::{AppProblem, DeploymentFacts, DjangoSettings, Python, ServerSettings};
+use crate::doctor::facts::{
+    AppProblem, DeploymentFacts, DjangoSettings, PostgresDatabase, Python, ServerSettings,
+};
 use crate::init::{Choices, Project};
 use crate::master::Program;
 
@@ -36,8 +39,16 @@ struct DjangoAnswer {
     debug: bool,
     allowed_hosts: Vec<String>,
     kept_connections: Vec<String>,
+    postgres: Vec<PostgresAnswer>,
     has_generated_key: bool,
     knows_proxy_scheme: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct PostgresAnswer {
+    name: String,
+    pool: Option<u32>,
+    is_kept: bool,
 }
 
 pub fn read(
@@ -77,6 +88,12 @@ pub fn read(
         let by_name = interface_by_name(&settings.app.module);
         server.is_asgi = server.is_asgi.or(by_name);
         facts.server = Some(server);
+        let certificates = settings.tls.iter().flat_map(|tls| &tls.certificates);
+        for files in certificates {
+            let place = place.as_deref().unwrap_or("this configuration");
+            let file = directory.join(&files.chain);
+            facts.certificates.extend(certificate::served(place, &file));
+        }
     }
     let module = process_environment
         .variables
@@ -97,6 +114,16 @@ pub fn read(
             .map_or(&[], |settings| &settings.pythonpath),
     };
     ask(python, directory, &question, facts);
+}
+
+impl PostgresAnswer {
+    fn database(self) -> PostgresDatabase {
+        PostgresDatabase {
+            name: self.name,
+            pool: self.pool,
+            is_kept: self.is_kept,
+        }
+    }
 }
 
 /// `Ok(None)`: no app is named.
@@ -181,6 +208,11 @@ fn ask(
         debug: django.debug,
         allowed_hosts: django.allowed_hosts,
         kept_connections: django.kept_connections,
+        postgres: django
+            .postgres
+            .into_iter()
+            .map(PostgresAnswer::database)
+            .collect(),
         has_generated_key: django.has_generated_key,
         knows_proxy_scheme: django.knows_proxy_scheme,
     });

@@ -1,33 +1,35 @@
 //! Services of a compose file that run this program, with the images that the file builds.
 
-use super::SourceFile;
 use super::container::{self, ImageCommand};
 use super::env_file;
 use super::expansion::{self, Escape};
 use super::quantity;
 use super::words::{starts_rgun, unshelled};
 use super::yaml::YamlNode;
+use super::{Contents, SourceFile, postgres, probes};
 use crate::doctor::deployment::{
-    CommandWord, Deployment, DeploymentVariable, DeploymentVariables, Expansion, Manager,
-    VariableSource,
+    CommandWord, Deployment, DeploymentVariable, DeploymentVariables, Expansion, HttpProbe,
+    Manager, VariableSource,
 };
+use crate::doctor::facts::PostgresServer;
 
-pub fn read(file: &SourceFile<'_>, services: &YamlNode) -> Vec<Deployment> {
+pub fn read(file: &SourceFile<'_>, services: &YamlNode, contents: &mut Contents) {
     let interpolation = Interpolation {
         variables: (file.beside)(".env")
             .map(|text| env_file::compose(".env", &text, &|_| None))
             .unwrap_or_default(),
     };
-    let services = services.fields().iter();
-    let found = services.filter_map(|service| {
+    for service in services.fields() {
         let compose = ComposeService {
             file,
             node: &service.value,
             interpolation: &interpolation,
         };
-        compose.deployment(&service.name)
-    });
-    found.collect()
+        contents
+            .deployments
+            .extend(compose.deployment(&service.name));
+        contents.postgres.extend(compose.database(&service.name));
+    }
 }
 
 /// The variables of the `.env` file beside the compose file.
@@ -80,9 +82,35 @@ impl ComposeService<'_> {
             stop: value("stop_grace_period").and_then(|period| quantity::duration(&period)),
             kind: None,
             memory: memory.and_then(|memory| quantity::bytes(&memory)),
+            replicas: value("deploy/replicas")
+                .or_else(|| value("scale"))
+                .and_then(|number| number.parse().ok())
+                .unwrap_or(1),
+            probes: self.probe().into_iter().collect(),
+            runtime_directory: None,
             server: None,
             misuses: Vec::new(),
         })
+    }
+
+    /// Of a list, or the line that takes its place.
+    fn texts(&self, path: &str) -> Vec<&str> {
+        let node = self.node.at(path);
+        let line = node.and_then(YamlNode::text).into_iter();
+        let items = node.into_iter().flat_map(YamlNode::items);
+        line.chain(items.filter_map(YamlNode::text)).collect()
+    }
+
+    fn probe(&self) -> Option<HttpProbe> {
+        let line = self.node.at("healthcheck/test")?.first_line;
+        let place = format!("{}:{line}", self.file.place);
+        probes::of_command(&self.texts("healthcheck/test"), &place)
+    }
+
+    fn database(&self, name: &str) -> Option<PostgresServer> {
+        let image = self.interpolation.value(self.node.get("image")?.text()?)?;
+        let place = format!("{}: {name}", self.file.place);
+        postgres::server(&image, &self.texts("command"), place)
     }
 
     /// A list of words, or a line of them.
@@ -195,7 +223,13 @@ mod tests {
             beside: &beside,
         };
         let documents = documents(text).expect("YAML");
-        read(&file, documents[0].get("services").expect("services"))
+        let mut contents = Contents::default();
+        read(
+            &file,
+            documents[0].get("services").expect("services"),
+            &mut contents,
+        );
+        contents.deployments
     }
 
     fn words(deployment: &Deployment) -> Vec<Option<String>> {

@@ -43,6 +43,9 @@ pub fn read(file: &SourceFile<'_>) -> Option<Deployment> {
         stop: None,
         kind: None,
         memory: None,
+        replicas: 1,
+        probes: Vec::new(),
+        runtime_directory: None,
         server: None,
         misuses: malformed.into_iter().collect(),
     })

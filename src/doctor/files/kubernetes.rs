@@ -2,21 +2,17 @@
 
 use std::time::Duration;
 
-use super::SourceFile;
-use super::quantity;
 use super::words::{starts_rgun, unshelled};
 use super::yaml::YamlNode;
+use super::{Autoscaler, Contents, SourceFile, ingress, postgres, probes, quantity};
 use crate::doctor::deployment::{
     CommandWord, Deployment, DeploymentVariable, DeploymentVariables, Expansion, Manager, MapName,
     VariableMaps, VariableSource,
 };
+use crate::doctor::facts::PostgresServer;
 
-pub fn read(
-    file: &SourceFile<'_>,
-    document: &YamlNode,
-    deployments: &mut Vec<Deployment>,
-    maps: &mut VariableMaps,
-) {
+pub fn read(file: &SourceFile<'_>, document: &YamlNode, contents: &mut Contents) {
+    let maps = &mut contents.maps;
     let manifest = KubernetesManifest { file };
     let kind = document.get("kind").and_then(YamlNode::text);
     let pod = match kind {
@@ -26,7 +22,7 @@ pub fn read(
         Some("Pod") => document.get("spec"),
         Some("List") => {
             for item in document.get("items").into_iter().flat_map(YamlNode::items) {
-                read(file, item, deployments, maps);
+                read(file, item, contents);
             }
             None
         }
@@ -43,12 +39,38 @@ pub fn read(
             manifest.add_generated(document, "secretGenerator", true, maps);
             None
         }
-        _ => None,
+        Some("HorizontalPodAutoscaler" | "ScaledObject") => {
+            contents.autoscalers.extend(autoscaler(document));
+            None
+        }
+        _ => {
+            contents
+                .load_balancers
+                .extend(ingress::load_balancer(document, file.place));
+            None
+        }
     };
     if let Some(pod) = pod {
         let name = document.at("metadata/name").and_then(YamlNode::text);
-        deployments.extend(manifest.containers(pod, name.unwrap_or("?")));
+        let name = name.unwrap_or("?");
+        let replicas = document.at("spec/replicas").and_then(YamlNode::text);
+        let replicas = replicas.and_then(|text| text.parse().ok()).unwrap_or(1);
+        let found = manifest.containers(pod, name).into_iter();
+        contents
+            .deployments
+            .extend(found.map(|one| Deployment { replicas, ..one }));
+        contents.postgres.extend(manifest.databases(pod, name));
     }
+}
+
+fn autoscaler(document: &YamlNode) -> Option<Autoscaler> {
+    let workload = document.at("spec/scaleTargetRef/name")?.text()?;
+    let most = ["spec/maxReplicas", "spec/maxReplicaCount"];
+    let most = most.into_iter().find_map(|path| document.at(path)?.text());
+    Some(Autoscaler {
+        workload: workload.to_owned(),
+        most_replicas: most?.parse().ok()?,
+    })
 }
 
 struct KubernetesManifest<'a> {
@@ -87,9 +109,25 @@ impl KubernetesManifest<'_> {
                 stop: stop.map(Duration::from_secs),
                 kind: None,
                 memory: memory.and_then(YamlNode::text).and_then(quantity::bytes),
+                replicas: 1,
+                probes: probes::of_container(container, |line| self.place(line)),
+                runtime_directory: None,
                 server: None,
                 misuses: Vec::new(),
             })
+        });
+        found.collect()
+    }
+
+    fn databases(&self, pod: &YamlNode, name: &str) -> Vec<PostgresServer> {
+        let containers = pod.get("containers").into_iter().flat_map(YamlNode::items);
+        let found = containers.filter_map(|container| {
+            let words = ["command", "args"].into_iter();
+            let words = words.filter_map(|part| container.get(part));
+            let words = words.flat_map(YamlNode::items).filter_map(YamlNode::text);
+            let words: Vec<&str> = words.collect();
+            let place = format!("{}: {name}", self.file.place);
+            postgres::server(container.get("image")?.text()?, &words, place)
         });
         found.collect()
     }
@@ -252,17 +290,48 @@ mod tests {
     use crate::doctor::environment::{command, listed, variables};
     use crate::doctor::files::yaml::documents;
 
-    fn found(text: &str) -> (Vec<Deployment>, VariableMaps) {
+    fn contents(text: &str) -> Contents {
         let file = SourceFile {
             place: "k8s.yaml",
             text,
             beside: &|_| None,
         };
-        let (mut deployments, mut maps) = (Vec::new(), VariableMaps::new());
+        let mut contents = Contents::default();
         for document in documents(text).expect("YAML") {
-            read(&file, &document, &mut deployments, &mut maps);
+            read(&file, &document, &mut contents);
         }
-        (deployments, maps)
+        contents
+    }
+
+    fn found(text: &str) -> (Vec<Deployment>, VariableMaps) {
+        let contents = contents(text);
+        (contents.deployments, contents.maps)
+    }
+
+    #[test]
+    fn how_many_pods_there_are_and_what_they_use() {
+        let text = "
+kind: Deployment
+metadata: {name: shop}
+spec:
+  replicas: 3
+  template: {spec: {containers: [{args: [rgun, a:a]}]}}
+---
+kind: StatefulSet
+metadata: {name: db}
+spec: {template: {spec: {containers: [{image: \"postgres:17\", args: [-c, max_connections=50]}]}}}
+---
+kind: HorizontalPodAutoscaler
+spec: {maxReplicas: 10, scaleTargetRef: {name: shop}}
+---
+kind: Ingress
+spec: {ingressClassName: alb}
+";
+        let contents = contents(text);
+        assert_eq!(contents.deployments[0].replicas, 3);
+        assert_eq!(contents.autoscalers[0].most_replicas, 10);
+        assert_eq!(contents.postgres[0].most_connections, 50);
+        assert_eq!(contents.load_balancers.len(), 1);
     }
 
     #[test]

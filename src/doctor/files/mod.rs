@@ -4,29 +4,51 @@ mod compose;
 mod container;
 mod env_file;
 pub mod expansion;
+mod ingress;
 mod joined_lines;
 mod kubernetes;
 mod nginx;
+mod postgres;
+mod probes;
 mod quantity;
 mod unit;
 mod unit_lines;
 mod words;
 mod yaml;
 
+pub use postgres::MOST_CONNECTIONS;
 pub use words::is_program;
 
 use super::deployment::{Deployment, VariableMaps};
-use super::facts::Pass;
+use super::facts::{LoadBalancer, Pass, PostgresServer};
 
 /// The content of files.
 #[derive(Debug, Default)]
 pub struct Contents {
     pub deployments: Vec<Deployment>,
     pub passes: Vec<Pass>,
+    pub certificates: Vec<CertificatePlace>,
+    pub load_balancers: Vec<LoadBalancer>,
+    pub postgres: Vec<PostgresServer>,
+    pub autoscalers: Vec<Autoscaler>,
     /// ConfigMaps and Secrets, which workloads of other files may refer to.
     pub maps: VariableMaps,
     /// Files of a known kind that cannot be parsed, with the reason.
     pub unreadable: Vec<(String, String)>,
+}
+
+/// A directive that names the file of a certificate.
+#[derive(Debug)]
+pub struct CertificatePlace {
+    pub place: String,
+    pub file: String,
+}
+
+/// Of a workload in another file.
+#[derive(Debug)]
+pub struct Autoscaler {
+    pub workload: String,
+    pub most_replicas: u32,
 }
 
 /// A file to parse, and the files that it names.
@@ -64,13 +86,8 @@ pub fn read(file: &SourceFile<'_>, contents: &mut Contents) -> Result<bool, Stri
                 .get("services")
                 .filter(|services| !services.fields().is_empty())
             {
-                Some(services) => contents.deployments.extend(compose::read(file, services)),
-                None => kubernetes::read(
-                    file,
-                    &document,
-                    &mut contents.deployments,
-                    &mut contents.maps,
-                ),
+                Some(services) => compose::read(file, services, contents),
+                None => kubernetes::read(file, &document, contents),
             }
         }
     } else if name.starts_with("Dockerfile")
@@ -79,7 +96,7 @@ pub fn read(file: &SourceFile<'_>, contents: &mut Contents) -> Result<bool, Stri
     {
         contents.deployments.extend(container::read(file));
     } else if is("conf") || file.text.contains("proxy_pass") {
-        contents.passes.extend(nginx::read(file.place, file.text)?);
+        nginx::read(file.place, file.text, contents)?;
     } else {
         return Ok(false);
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::quantity;
+use super::{CertificatePlace, Contents, quantity};
 use crate::doctor::facts::{Pass, Upstream};
 
 /// nginx's own defaults.
@@ -25,18 +25,32 @@ impl Directive {
     }
 }
 
-pub fn read(place: &str, text: &str) -> Result<Vec<Pass>, String> {
+pub fn read(place: &str, text: &str, contents: &mut Contents) -> Result<(), String> {
     let mut tokens = tokens(text)?.into_iter();
     let directives = block(&mut tokens, 0)?;
     let mut upstreams = HashMap::new();
     collect(&directives, &mut upstreams);
-    let mut passes = Vec::new();
+    certificates(place, &directives, &mut contents.certificates);
     let outer = Inherited {
         read_timeout: READ_TIMEOUT,
         ..Inherited::default()
     };
-    walk(place, &directives, &outer, &upstreams, &mut passes);
-    Ok(passes)
+    walk(place, &directives, &outer, &upstreams, &mut contents.passes);
+    Ok(())
+}
+
+fn certificates(place: &str, directives: &[Directive], found: &mut Vec<CertificatePlace>) {
+    for one in directives {
+        // A variable's value, and what another program hands over, is not known.
+        let is_file = one.argument().starts_with('/') && !one.argument().contains('$');
+        if one.name == "ssl_certificate" && is_file {
+            found.push(CertificatePlace {
+                place: format!("{place}:{}", one.line),
+                file: one.argument().to_owned(),
+            });
+        }
+        certificates(place, &one.block, found);
+    }
 }
 
 /// The settings that nested blocks inherit.
@@ -227,6 +241,23 @@ fn block(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(place: &str, text: &str) -> Result<Vec<Pass>, String> {
+        let mut contents = Contents::default();
+        super::read(place, text, &mut contents)?;
+        Ok(contents.passes)
+    }
+
+    #[test]
+    fn files_of_certificates() {
+        let text = "server {\n    ssl_certificate /etc/a.pem;\n    ssl_certificate_key /etc/a.key;\n    ssl_certificate /etc/$b;\n}\n";
+        let mut contents = Contents::default();
+        super::read("site.conf", text, &mut contents).expect("nginx");
+        let [one] = &contents.certificates[..] else {
+            panic!("{contents:?}");
+        };
+        assert_eq!((&*one.place, &*one.file), ("site.conf:2", "/etc/a.pem"));
+    }
 
     const SITE: &str = r#"
 # a comment; with { signs }

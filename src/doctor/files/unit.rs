@@ -6,7 +6,7 @@ use super::words::{CommandLines, starts_rgun, unshelled};
 use super::{SourceFile, env_file, joined_lines, quantity, unit_lines};
 use crate::doctor::deployment::{
     Deployment, DeploymentVariable, Expansion, Manager, MisuseConsequence, MisusedSetting,
-    VariableSource,
+    RuntimeDirectory, VariableSource,
 };
 
 /// `None`: it runs another program.
@@ -51,6 +51,16 @@ pub fn read(file: &SourceFile<'_>) -> Option<Deployment> {
             .and_then(quantity::duration),
         kind: Some(value("Type").unwrap_or("simple").to_owned()),
         memory: value("MemoryMax").and_then(quantity::bytes),
+        replicas: 1,
+        probes: Vec::new(),
+        runtime_directory: value("RuntimeDirectory").map(|names| RuntimeDirectory {
+            names: names.split_whitespace().map(str::to_owned).collect(),
+            // systemd.exec(5)
+            mode: value("RuntimeDirectoryMode")
+                .and_then(|mode| u32::from_str_radix(mode, 8).ok())
+                .unwrap_or(0o755),
+            group: value("Group").map(str::to_owned),
+        }),
         server: None,
         misuses,
     })

@@ -1,7 +1,7 @@
 //! The machine or container, and the configuration in it.
 
 use super::servers;
-use crate::doctor::facts::DeploymentFacts;
+use crate::doctor::facts::{DeploymentFacts, SecurityModule};
 use crate::doctor::finding::{Finding, Severity};
 
 /// A worker with some thousand connections needs that many.
@@ -115,6 +115,32 @@ pub fn first_process(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
             problem: format!("{first} is the container's first process"),
             why: "a shell does not pass SIGTERM on, and does not reap orphaned processes: the container is killed when it is stopped",
             fix: "the command as a list of words, or `exec rgun ...` at the end of the script".to_owned(),
+        });
+    }
+}
+
+pub fn denials(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
+    for denial in &facts.machine.denials {
+        let (module, log, fix) = match denial.module {
+            SecurityModule::SeLinux => (
+                "SELinux",
+                "audit.log",
+                "for nginx in front of TCP: `setsebool -P httpd_can_network_connect 1`; for a socket: one below /run/NAME with the type \
+                 httpd_var_run_t (`semanage fcontext`, `restorecon`); `audit2why < /var/log/audit/audit.log` says more",
+            ),
+            SecurityModule::AppArmor => (
+                "AppArmor",
+                "the kernel's log",
+                "allow it in the profile (`aa-status` names it, `aa-logprof` proposes the rule), or use a path that the profile allows",
+            ),
+        };
+        findings.push(Finding {
+            severity: Severity::Warning,
+            rule: "access-denied",
+            place: log.to_owned(),
+            problem: format!("{module} denied {} to {}", denial.access, denial.program),
+            why: "modes and owners of the files are right, and it still fails with `Permission denied` (nginx answers 502)",
+            fix: fix.to_owned(),
         });
     }
 }

@@ -1,5 +1,7 @@
 //! The rules, by subject: each checks one thing, and reports nothing when it is in order or not known.
 
+mod certificates;
+mod database;
 mod deployment;
 mod django;
 mod logs;
@@ -7,6 +9,8 @@ mod machine;
 mod proxy;
 mod python;
 mod running;
+#[cfg(test)]
+mod sound_site;
 mod stopping;
 #[cfg(test)]
 mod tests;
@@ -25,6 +29,7 @@ pub const ALL: &[Rule] = &[
     machine::migration,
     machine::clock,
     machine::first_process,
+    machine::denials,
     python::end_of_life,
     python::uvloop,
     python::writable_path,
@@ -36,6 +41,10 @@ pub const ALL: &[Rule] = &[
     django::kept_connections,
     django::ready_path,
     django::proxy_scheme,
+    django::ready_host,
+    django::probes,
+    database::connections,
+    certificates::expiry,
     logs::rotation,
     stopping::stop_timeout,
     deployment::unreadable,
@@ -46,7 +55,9 @@ pub const ALL: &[Rule] = &[
     proxy::keepalive,
     proxy::reused_connection,
     proxy::idle_timeout,
+    proxy::load_balancer,
     proxy::read_timeout,
+    proxy::websocket_timeout,
     proxy::forwarded_headers,
     proxy::trusted_proxies,
     proxy::forged_address,

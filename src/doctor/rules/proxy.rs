@@ -7,6 +7,8 @@ use crate::doctor::deployment::Manager;
 use crate::doctor::facts::{DeploymentFacts, SocketState, TrustedProxies};
 use crate::doctor::finding::{Finding, Severity};
 
+const HOUR: Duration = Duration::from_secs(3600);
+
 pub fn keepalive(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     for pass in &facts.passes {
         let problem = match &pass.upstream {
@@ -101,7 +103,8 @@ pub fn idle_timeout(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
             });
         }
         let load_balancer = Duration::from_secs(60);
-        if facts.passes.is_empty() && server.is_reachable && kept <= load_balancer {
+        let is_alone = facts.passes.is_empty() && facts.load_balancers.is_empty();
+        if is_alone && server.is_reachable && kept <= load_balancer {
             findings.push(Finding {
                 severity: Severity::Notice,
                 rule: "idle-timeout",
@@ -117,9 +120,43 @@ pub fn idle_timeout(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     }
 }
 
+/// As a manifest asks for it.
+pub fn load_balancer(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
+    for balancer in &facts.load_balancers {
+        let shorter = servers(facts).map(|(server, _)| server).find(|server| {
+            let closes_first = server.keep_alive <= balancer.idle_timeout;
+            server.is_reachable && closes_first && !server.keep_alive.is_zero()
+        });
+        let Some(server) = shorter else {
+            continue;
+        };
+        findings.push(Finding {
+            severity: Severity::Warning,
+            rule: "idle-timeout",
+            place: balancer.place.clone(),
+            problem: format!(
+                "the load balancer keeps connections for {}, rgun for {} (--keep-alive, {})",
+                seconds(balancer.idle_timeout),
+                seconds(server.keep_alive),
+                server.place
+            ),
+            why: "the server closes a kept connection while the load balancer sends the next request on it: now and then a 502",
+            fix: format!("--keep-alive {}", balancer.idle_timeout.as_secs() + 15),
+        });
+    }
+}
+
 pub fn read_timeout(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     for (server, _) in servers(facts) {
-        let Some(longest) = server.request_timeout else {
+        // A thread of a WSGI app may be busy for that long before its worker is killed.
+        let of_worker = server.timeout.filter(|_| server.is_asgi == Some(false));
+        let limits = [
+            (server.request_timeout, "--request-timeout"),
+            (of_worker, "--timeout"),
+        ];
+        let mut limits = limits.into_iter();
+        let Some((longest, option)) = limits.find_map(|(limit, option)| Some((limit?, option)))
+        else {
             continue;
         };
         for pass in facts
@@ -132,7 +169,7 @@ pub fn read_timeout(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
                 rule: "read-timeout",
                 place: pass.place.clone(),
                 problem: format!(
-                    "proxy_read_timeout is {}, and a request may take {} (--request-timeout, {})",
+                    "proxy_read_timeout is {}, and a request may take {} ({option}, {})",
                     seconds(pass.read_timeout),
                     seconds(longest),
                     server.place
@@ -141,6 +178,38 @@ pub fn read_timeout(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
                 fix: format!("proxy_read_timeout {}s;", longest.as_secs() + 5),
             });
         }
+    }
+}
+
+/// Pings are what an idle WebSocket sends; nothing does that for a stream of events.
+pub fn websocket_timeout(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
+    let mut pinging = servers(facts).filter(|(server, _)| server.is_asgi == Some(true));
+    let Some((server, _)) = pinging.next() else {
+        return;
+    };
+    for pass in &facts.passes {
+        let problem = match server.ping_interval {
+            _ if pass.header("upgrade").is_none() => continue,
+            Some(interval) if interval < pass.read_timeout => continue,
+            Some(interval) => format!("WebSockets are pinged every {}", seconds(interval)),
+            None if pass.read_timeout >= HOUR => continue,
+            None => "WebSockets are not pinged".to_owned(),
+        };
+        findings.push(Finding {
+            severity: Severity::Warning,
+            rule: "websocket-timeout",
+            place: pass.place.clone(),
+            problem: format!(
+                "proxy_read_timeout is {}, and {problem} (--ws-ping-interval, {})",
+                seconds(pass.read_timeout),
+                server.place
+            ),
+            why: "nginx closes a WebSocket on which the app sends nothing for that long",
+            fix: format!(
+                "--ws-ping-interval {}, or a longer proxy_read_timeout",
+                (pass.read_timeout.as_secs() / 3).max(1)
+            ),
+        });
     }
 }
 

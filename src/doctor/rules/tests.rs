@@ -1,130 +1,18 @@
-//! Facts of a correct site, without findings; and the findings of each rule when one fact is wrong.
+//! A correct site has no findings; and each rule has one when a fact is wrong.
 
 use std::time::Duration;
 
-use crate::doctor::deployment::{
-    Deployment, Expansion, Manager, MisuseConsequence, MisusedSetting,
-};
+use super::sound_site::{deployment, seconds, sound};
+use crate::doctor::deployment::{Deployment, Manager, MisuseConsequence, MisusedSetting};
 use crate::doctor::examine;
 use crate::doctor::facts::{
-    AppProblem, DeploymentFacts, DjangoSettings, Machine, Pass, ProxiedSocket, Python,
-    RunningWorker, ServerSettings, ServerStatus, SocketState, TrustedProxies, Upstream,
+    AppProblem, Denial, DeploymentFacts, DjangoSettings, RunningWorker, SecurityModule,
+    ServerSettings, SocketState, TrustedProxies,
 };
 use crate::doctor::finding::Severity;
 
-fn seconds(count: u64) -> Duration {
-    Duration::from_secs(count)
-}
-
-fn server() -> ServerSettings {
-    ServerSettings {
-        place: "rgun.toml".to_owned(),
-        is_asgi: Some(true),
-        workers: 2,
-        threads: 1,
-        backlog: 2048,
-        graceful_timeout: seconds(30),
-        shutdown_delay: Duration::ZERO,
-        keep_alive: seconds(75),
-        request_timeout: Some(seconds(50)),
-        has_ready_path: true,
-        trusted_proxies: TrustedProxies::Networks,
-        is_reachable: true,
-        has_own_socket_per_worker: true,
-        log_files: vec!["/var/log/shop/error.log".into()],
-    }
-}
-
-fn deployment(manager: Manager) -> Deployment {
-    Deployment {
-        place: "shop".to_owned(),
-        manager,
-        command: Vec::new(),
-        has_shell: false,
-        expansion: Expansion::None,
-        environment: Vec::new(),
-        stop: Some(seconds(45)),
-        kind: (manager == Manager::Systemd).then(|| "notify".to_owned()),
-        memory: Some(1 << 30),
-        server: Some(server()),
-        misuses: Vec::new(),
-    }
-}
-
-fn pass() -> Pass {
-    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    Pass {
-        place: "site.conf:3".to_owned(),
-        target: "http://shop".to_owned(),
-        upstream: Some(Upstream {
-            name: "shop".to_owned(),
-            servers: vec!["unix:/run/shop.sock".to_owned()],
-            keepalive: 32,
-            keepalive_timeout: seconds(60),
-        }),
-        http_version: Some("1.1".to_owned()),
-        headers: vec![
-            header("host", "$host"),
-            header("connection", ""),
-            header("x-forwarded-for", "$proxy_add_x_forwarded_for"),
-            header("x-forwarded-proto", "$scheme"),
-        ],
-        read_timeout: seconds(60),
-    }
-}
-
-/// Everything is known, and in order.
-fn sound() -> DeploymentFacts {
-    DeploymentFacts {
-        server: Some(server()),
-        misconfigured: None,
-        machine: Machine {
-            now: 1_800_000_000,
-            cpus: Some(2),
-            somaxconn: Some(4096),
-            descriptors: Some(65_536),
-            memory: Some(1 << 30),
-            tcp_migrate_req: Some(true),
-            first_process: Some("rgun".to_owned()),
-            logrotate: "/var/log/shop/*.log { daily }".to_owned(),
-        },
-        python: Some(Python {
-            version: (3, 13),
-            has_uvloop: true,
-            writable: Vec::new(),
-        }),
-        django: Some(DjangoSettings {
-            module: "config.settings".to_owned(),
-            allowed_hosts: vec!["shop.example".to_owned()],
-            knows_proxy_scheme: true,
-            ..DjangoSettings::default()
-        }),
-        app: None,
-        unreadable: Vec::new(),
-        deployments: vec![
-            deployment(Manager::Systemd),
-            deployment(Manager::Compose),
-            deployment(Manager::Kubernetes),
-        ],
-        passes: vec![pass()],
-        sockets: vec![ProxiedSocket {
-            path: "/run/shop.sock".into(),
-            place: "site.conf:3".to_owned(),
-            state: SocketState::Usable,
-        }],
-        running: Some(ServerStatus {
-            name: "shop".to_owned(),
-            workers: vec![RunningWorker {
-                memory: Some(100 << 20),
-                ..RunningWorker::default()
-            }],
-            last_failure: None,
-        }),
-    }
-}
-
 /// The rules with a finding after `change` was made to the facts of a correct site.
-fn found(change: impl FnOnce(&mut DeploymentFacts)) -> Vec<(&'static str, Severity)> {
+pub(super) fn found(change: impl FnOnce(&mut DeploymentFacts)) -> Vec<(&'static str, Severity)> {
     let mut facts = sound();
     change(&mut facts);
     let findings = examine(&facts);
@@ -134,7 +22,7 @@ fn found(change: impl FnOnce(&mut DeploymentFacts)) -> Vec<(&'static str, Severi
         .collect()
 }
 
-fn deployed(facts: &mut DeploymentFacts) -> &mut ServerSettings {
+pub(super) fn deployed(facts: &mut DeploymentFacts) -> &mut ServerSettings {
     let first = facts.deployments.first_mut();
     first.and_then(|one| one.server.as_mut()).expect("one")
 }
@@ -189,6 +77,46 @@ fn how_it_is_started() {
 }
 
 #[test]
+fn idle_times_of_load_balancers_and_of_websockets() {
+    let balancer = found(|facts| facts.load_balancers[0].idle_timeout = seconds(75));
+    assert_eq!(balancer, [("idle-timeout", Warning)]);
+    let pings = found(|facts| deployed(facts).ping_interval = Some(seconds(60)));
+    assert_eq!(pings, [("websocket-timeout", Warning)]);
+    let none = found(|facts| deployed(facts).ping_interval = None);
+    assert_eq!(none, [("websocket-timeout", Warning)]);
+    let without = found(|facts| {
+        deployed(facts).ping_interval = None;
+        facts.passes[0]
+            .headers
+            .retain(|(name, _)| name != "upgrade");
+    });
+    assert_eq!(without, []);
+    let of_worker = |is_asgi: bool| {
+        found(|facts| {
+            let server = deployed(facts);
+            (server.request_timeout, server.timeout) = (None, Some(seconds(90)));
+            server.is_asgi = Some(is_asgi);
+        })
+    };
+    assert_eq!(of_worker(false), [("read-timeout", Warning)]);
+    assert_eq!(of_worker(true), []);
+}
+
+#[test]
+fn what_the_kernel_denies() {
+    for module in [SecurityModule::SeLinux, SecurityModule::AppArmor] {
+        let denied = found(|facts| {
+            facts.machine.denials.push(Denial {
+                module,
+                program: "nginx".to_owned(),
+                access: "connectto /run/shop.sock".to_owned(),
+            });
+        });
+        assert_eq!(denied, [("access-denied", Warning)]);
+    }
+}
+
+#[test]
 fn nginx_in_front() {
     let none = found(|facts| facts.passes[0].upstream = None);
     assert_eq!(none, [("upstream-keepalive", Warning)]);
@@ -221,6 +149,7 @@ fn load_balancers_keep_connections_for_a_minute() {
     let alone = |keep_alive: u64| {
         found(|facts| {
             facts.passes.clear();
+            facts.load_balancers.clear();
             facts.deployments.clear();
             facts.server.as_mut().expect("one").keep_alive = seconds(keep_alive);
         })
