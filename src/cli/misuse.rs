@@ -52,6 +52,9 @@ pub(super) fn explained(error: &clap::Error, command: &Command) -> Misuse {
             let near = texts(error.get(ContextKind::SuggestedSubcommand));
             // The last one is the nearest.
             let near = near.iter().rfind(|verb| *verb != NEVER_SUGGESTED);
+            let near = near
+                .map(String::as_str)
+                .or_else(|| mistyped(&typed, command));
             Misuse::new(format!("there is no verb `{typed}`")).hint(match near {
                 Some(verb) => format!("did you mean `{verb}`?"),
                 None => verbs(command),
@@ -102,6 +105,17 @@ pub(super) fn explained(error: &clap::Error, command: &Command) -> Misuse {
             Misuse::new(first.strip_prefix("error: ").unwrap_or(first))
         }
     }
+}
+
+/// The verb from which a word differs by two letters that changed places, or by a letter or two: clap compares short words by
+/// their beginning.
+fn mistyped<'c>(typed: &str, command: &'c Command) -> Option<&'c str> {
+    let names = command.get_subcommands().map(Command::get_name);
+    let near = names
+        .filter(|name| *name != NEVER_SUGGESTED)
+        .map(|name| (strsim::osa_distance(typed, name), name));
+    let (distance, name) = near.min_by_key(|(distance, _)| *distance)?;
+    (distance <= typed.len().div_ceil(4)).then_some(name)
 }
 
 fn verbs(command: &Command) -> String {

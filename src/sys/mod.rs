@@ -7,6 +7,7 @@ pub mod command;
 pub mod cpus;
 pub mod crash_return;
 pub mod daemon;
+mod dead_socket;
 mod descriptor;
 mod descriptor_limit;
 mod document;
@@ -46,6 +47,7 @@ mod unix;
 mod unsized_file;
 
 pub use cgroup::{GroupMemory, OutOfMemory};
+pub use dead_socket::remove_dead_socket;
 pub use descriptor::duplicate;
 pub use descriptor_limit::{raise_descriptor_limit, restore_descriptor_limit};
 pub use document::Document;

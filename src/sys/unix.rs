@@ -171,7 +171,7 @@ pub fn listen_unix(
 
 /// Excludes other servers that begin to listen in the same directory, for as long as it is kept. Any user can lock a directory
 /// that they can read, so the wait is short, and goes on without the lock.
-fn lock(directory: BorrowedFd<'_>, when_locked: WhenLocked) -> Option<Flock<OwnedFd>> {
+pub(super) fn lock(directory: BorrowedFd<'_>, when_locked: WhenLocked) -> Option<Flock<OwnedFd>> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let mut file = openat(directory, ".", flags, Mode::empty()).ok()?;
     let patience = match when_locked {
@@ -207,7 +207,11 @@ pub fn try_unix(path: &Path) -> Result<()> {
 }
 
 /// Frees the path, or returns why it must stay as it is.
-fn make_room(place: &DirectoryEntry, name: &str, address: &SockAddr) -> Result<Predecessor> {
+pub(super) fn make_room(
+    place: &DirectoryEntry,
+    name: &str,
+    address: &SockAddr,
+) -> Result<Predecessor> {
     match place.stat()? {
         None => return Ok(Predecessor::None),
         Some(found) if !is_socket(&found) => {

@@ -17,6 +17,8 @@ const INTRODUCTION: Duration = Duration::from_secs(1);
 /// A booting server has no socket yet; the search is repeated at this interval.
 const AGAIN: Duration = Duration::from_millis(100);
 const CHOOSE: &str = "choose one with --socket PATH, --name NAME or --pid PID";
+/// Threads that ask a server each.
+const AT_ONCE: usize = 32;
 
 /// A running server.
 struct RunningServer {
@@ -58,11 +60,9 @@ pub fn path(wanted: &ServerSelector, limit: Limit) -> Result<PathBuf, CtlFailure
     if let Some(path) = configured.socket {
         return Ok(path);
     }
+    place::sweep();
     let Existing { own, foreign } = place::existing();
-    let mut found: Vec<RunningServer> = own
-        .into_iter()
-        .filter_map(|path| RunningServer::at(path, limit))
-        .collect();
+    let mut found = running(own, limit);
     match wanted {
         ServerSelector::Called(name) => found.retain(|one| one.is_called(name)),
         ServerSelector::Process(pid) => found.retain(|one| one.has(*pid)),
@@ -88,8 +88,25 @@ pub fn path(wanted: &ServerSelector, limit: Limit) -> Result<PathBuf, CtlFailure
             }
         })),
         1 => Ok(found.remove(0).path),
-        _ => choose(&found),
+        _ => choose(&found, wanted),
     }
+}
+
+/// Asked at the same time, so that servers that do not answer cost the time of one.
+fn running(paths: Vec<PathBuf>, limit: Limit) -> Vec<RunningServer> {
+    let mut found = Vec::new();
+    for some in paths.chunks(AT_ONCE) {
+        std::thread::scope(|scope| {
+            let ask = |path: PathBuf| scope.spawn(move || RunningServer::at(path, limit));
+            let asked: Vec<_> = some.iter().cloned().map(ask).collect();
+            found.extend(
+                asked
+                    .into_iter()
+                    .filter_map(|one| one.join().ok().flatten()),
+            );
+        });
+    }
+    found
 }
 
 fn none(wanted: &ServerSelector) -> CtlFailure {
@@ -156,7 +173,14 @@ impl RunningServer {
     }
 }
 
-fn choose(found: &[RunningServer]) -> Result<PathBuf, CtlFailure> {
+fn choose(found: &[RunningServer], wanted: &ServerSelector) -> Result<PathBuf, CtlFailure> {
+    let (several, hint) = match wanted {
+        ServerSelector::Called(name) => (
+            format!("several servers are called {name}"),
+            "choose one with --pid PID or --socket PATH",
+        ),
+        _ => ("several servers run here".to_owned(), CHOOSE),
+    };
     let mut list = Text::default();
     for (n, one) in found.iter().enumerate() {
         list.append(format_args!("  {}  ", n + 1));
@@ -166,10 +190,11 @@ fn choose(found: &[RunningServer]) -> Result<PathBuf, CtlFailure> {
     let input = std::io::stdin();
     if !input.is_terminal() {
         screen::complain(&list);
-        return Err(CtlFailure::new("several servers run here").hint(CHOOSE));
+        return Err(CtlFailure::new(several).hint(hint));
     }
     let mut question = Text::default();
-    question.append_lines("Several servers run here:\n");
+    question.append(format_args!("{several}:"));
+    question.end_line();
     question.add(&list);
     question.append_lines("Which one? ");
     screen::complain(&question);
@@ -180,5 +205,5 @@ fn choose(found: &[RunningServer]) -> Result<PathBuf, CtlFailure> {
     number
         .and_then(|number| found.get(number.checked_sub(1)?))
         .map(|one| one.path.clone())
-        .ok_or_else(|| CtlFailure::new("no server chosen").hint(CHOOSE))
+        .ok_or_else(|| CtlFailure::new("no server chosen").hint(hint))
 }

@@ -123,6 +123,10 @@ fn what_is_typed_wrongly_is_explained_in_our_words() {
         &["status", "--json", "--watch"],
         &["--socket"],
         &["--pid", "x", "status"],
+        &["tpo"],
+        &["relaod"],
+        &["stpo"],
+        &["frobnicate"],
     ] {
         let mut command = command::command();
         let error = command

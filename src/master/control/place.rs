@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::trust::{self, Unreachable};
-use crate::sys::effective_user;
+use crate::sys::{effective_user, remove_dead_socket};
 
 /// Candidates in order of preference; the first usable one is taken. `name`: of the server, if it has one.
 pub fn candidates(name: Option<&str>, pid: u32) -> Vec<PathBuf> {
@@ -102,6 +102,16 @@ pub fn existing() -> Existing {
         }
     }
     existing
+}
+
+/// Removes what killed servers of this user have left behind in the directories that are its own.
+pub fn sweep() {
+    let private = Some(private_directory()).filter(|directory| examine_private(directory).is_ok());
+    let directories = user_directory().into_iter().chain(private);
+    let sockets = directories.flat_map(|directory| below(&directory));
+    for path in sockets.filter(|path| is_named_like_one(path)) {
+        remove_dead_socket(&path);
+    }
 }
 
 fn is_for_everybody(directory: &Path) -> bool {

@@ -290,7 +290,10 @@ fn usual(settings: &Settings) -> Option<(Listener, SocketFile)> {
         let opened =
             place::prepare(&path).and_then(|()| listen(&path).map_err(|error| error.to_string()));
         match opened {
-            Ok(door) => return Some(door),
+            Ok(door) => {
+                place::sweep();
+                return Some(door);
+            }
             Err(error) => reason = error,
         }
     }
