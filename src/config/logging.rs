@@ -51,6 +51,8 @@ pub enum AccessFormat {
     Gunicorns,
     /// An object a line.
     Json,
+    /// `name=value` for each value that there is.
+    Logfmt,
     Custom(Vec<FormatPiece>),
     /// As `Custom`, and always a valid JSON document: values are escaped by JSON's rules.
     JsonShaped(Vec<FormatPiece>),

@@ -306,6 +306,8 @@ fn serve(
         PidFile::written(path).remove();
     }
     if let Ok(RunOutcome::Exit(code)) = end {
+        // A gauge keeps its last value.
+        crate::observability::statsd::workers(0);
         shell.reporting.event_log.stopped(code);
     }
     end

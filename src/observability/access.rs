@@ -3,6 +3,7 @@
 mod custom;
 mod escape;
 mod file;
+mod record;
 mod user;
 
 use std::borrow::Cow;
@@ -17,9 +18,10 @@ use super::stamp::RenderedTime;
 use super::{relay, syslog};
 use crate::config::{ALL_OF_A_MILLION, AccessFormat, AccessLines, LogTarget, Logging, Settings};
 use crate::sys::{self, ATOMIC, Identity, Output};
-use custom::{Around, push_json, push_json_pieces, push_pieces, push_request_line};
+use custom::{Around, push_json_pieces, push_pieces, push_request_line};
 use escape::{Longest, Quoting, push_quoted};
 use file::LineBuffer;
+use record::{RecordShape, push_record};
 
 /// Opened by the master, so that every worker appends to the same file, and an error is reported before the first worker starts.
 static OUTPUT: Mutex<Option<(LogTarget, Arc<Output>)>> = Mutex::new(None);
@@ -141,7 +143,7 @@ impl AccessLog {
                 AccessFormat::Gunicorns | AccessFormat::Custom(_) | AccessFormat::JsonShaped(_) => {
                     RenderedTime::common()
                 }
-                AccessFormat::Json => RenderedTime::rfc3339(),
+                AccessFormat::Json | AccessFormat::Logfmt => RenderedTime::rfc3339(),
             },
             pid,
             sample: lines.sample,
@@ -189,7 +191,8 @@ impl AccessLog {
         };
         match &self.format {
             AccessFormat::Gunicorns => push_default(line, request, &mut around),
-            AccessFormat::Json => push_json(line, request, &mut around),
+            AccessFormat::Json => push_record(line, request, &mut around, RecordShape::Json),
+            AccessFormat::Logfmt => push_record(line, request, &mut around, RecordShape::Logfmt),
             AccessFormat::Custom(pieces) => push_pieces(line, pieces, request, &mut around),
             AccessFormat::JsonShaped(pieces) => {
                 around.quoting = Quoting::Json;

@@ -103,6 +103,14 @@ pub enum Backlog {
 
 pub fn load(load: &LoadGauges, backlog: Backlog) {
     if let Some(statsd) = &mut *STATSD.lock() {
+        let workers = WORKERS.load(Relaxed);
+        if workers != u32::MAX {
+            // Again: datagrams are lost, and statsd forgets a gauge that is not sent for some time.
+            statsd.put(
+                format_args!("gunicorn.workers"),
+                format_args!("{workers}|g"),
+            );
+        }
         statsd.load(load, backlog);
         statsd.flush();
     }

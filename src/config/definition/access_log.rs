@@ -14,7 +14,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         aliases: &["access-logformat"],
         value: "FORMAT",
         default: Some(r#"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#),
-        help: "The format of those lines, as with gunicorn, or json",
+        help: "The format of those lines, as with gunicorn, or json, or logfmt",
         more: "h client, l a dash, u user, t time, r request line, m method, U path, q query, H protocol, s status, b and B bytes of \
                the response's body, f referer, a user agent, T seconds, M milliseconds, D microseconds, L decimal seconds, p \
                process, {name}i a field of the request, {name}o of the response, {name}e of the WSGI environ as it is when the \

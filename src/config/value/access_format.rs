@@ -9,11 +9,12 @@ const DEFAULT: &str = r#"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(
 /// Wider columns are taken for a typing error.
 const WIDEST: usize = 1000;
 
-/// The word `json`, or a format.
+/// The word `json` or `logfmt`, or a format.
 pub(in crate::config) fn access_format(text: &str) -> ParsedValue<AccessFormat> {
     match text {
         DEFAULT => Ok(AccessFormat::Gunicorns),
         "json" => Ok(AccessFormat::Json),
+        "logfmt" => Ok(AccessFormat::Logfmt),
         _ => pieces(text).map(|pieces| {
             if is_json(&pieces) {
                 AccessFormat::JsonShaped(pieces)
@@ -225,6 +226,7 @@ mod tests {
     #[test]
     fn words_and_the_default() {
         assert_eq!(access_format("json"), Ok(AccessFormat::Json));
+        assert_eq!(access_format("logfmt"), Ok(AccessFormat::Logfmt));
         assert_eq!(access_format(DEFAULT), Ok(AccessFormat::Gunicorns));
         assert_eq!(access_format(""), Ok(AccessFormat::Custom(Vec::new())));
     }

@@ -98,7 +98,7 @@ impl LoggerClass {
     /// The format of the access log, with the text that the class puts around its lines.
     pub fn around(&self, format: &str) -> String {
         match &self.access {
-            Some(around) if format != "json" => around.replace(MESSAGE, format),
+            Some(around) if !matches!(format, "json" | "logfmt") => around.replace(MESSAGE, format),
             _ => format.to_owned(),
         }
     }
@@ -202,6 +202,7 @@ mod tests {
         let access = class(r#"{"access_fmt": "access: %(message)s"}"#).unwrap();
         assert_eq!(access.around("%(h)s"), "access: %(h)s");
         assert_eq!(access.around("json"), "json");
+        assert_eq!(access.around("logfmt"), "logfmt");
     }
 
     #[test]

@@ -1,12 +1,10 @@
 //! Access log lines in a custom format, and as JSON.
 
-use std::borrow::Cow;
 use std::io::Write;
 
 use super::escape::{Longest, Quoting, push_quoted, whole};
 use super::{LoggedRequest, push_number, push_peer, user};
 use crate::config::{Align, Atom, Conversion, FormatPiece};
-use crate::observability::json::{push_name, push_string};
 use crate::observability::relay::{ATOMS, RelayItem};
 use crate::observability::stamp::RenderedTime;
 
@@ -229,77 +227,4 @@ fn fields(request: &LoggedRequest<'_>, longest: Longest) -> Vec<(String, String)
     details.response_fields(&mut |name, value| add(name, 'o', value));
     details.environ_all(&mut |name, value| add(name, 'e', value));
     found
-}
-
-/// An object with the same names for every request.
-pub(super) fn push_json(line: &mut Vec<u8>, request: &LoggedRequest<'_>, around: &mut Around<'_>) {
-    let longest = around.longest;
-    line.extend_from_slice(b"{\"time\":\"");
-    around.stamp.push_with_millis(line);
-    line.push(b'"');
-    let mut text = |name: &str, value: Option<&[u8]>, longest: usize| {
-        push_name(line, name);
-        match value {
-            Some(value) => push_string(line, value, longest),
-            None => line.extend_from_slice(b"null"),
-        }
-    };
-    let peer = request.peer.map(|peer| peer.to_string());
-    let user = request.authorization.and_then(user::basic);
-    let some = |value: &'_ [u8]| !value.is_empty();
-    let path = request.details.map(super::Details::path);
-    let path: Option<Cow<'_, [u8]>> = path;
-    text("remote_addr", peer.as_deref().map(str::as_bytes), 64);
-    text("user", user.as_deref(), longest.user);
-    text(
-        "method",
-        Some(request.method).filter(|v| some(v)),
-        longest.method,
-    );
-    text("path", path.as_deref(), longest.field.saturating_mul(2));
-    text(
-        "query",
-        request.details.map(super::Details::query),
-        longest.field,
-    );
-    text(
-        "protocol",
-        Some(request.version.as_bytes()).filter(|v| some(v)),
-        longest.method,
-    );
-    push_name(line, "status");
-    push_number(line, request.status);
-    push_name(line, "bytes");
-    push_number(line, request.bytes);
-    push_name(line, "duration_ms");
-    let micros = request.duration.as_micros();
-    drop(write!(line, "{}.{:03}", micros / 1000, micros % 1000));
-    let mut text = |name: &str, value: Option<&[u8]>, longest: usize| {
-        push_name(line, name);
-        match value {
-            Some(value) => push_string(line, value, longest),
-            None => line.extend_from_slice(b"null"),
-        }
-    };
-    text("referer", request.referer, longest.field / 2);
-    text("user_agent", request.user_agent, longest.field / 2);
-    for (name, field) in [
-        ("request_id", request.id_field),
-        ("traceparent", "traceparent"),
-    ] {
-        if let Some(value) = request
-            .details
-            .and_then(|details| details.request_field(field))
-        {
-            text(name, Some(value), 160);
-        }
-    }
-    for name in ["tls_version", "tls_cipher"] {
-        if let Some(value) = request.details.and_then(|details| details.environ(name)) {
-            text(name, Some(&value), 64);
-        }
-    }
-    push_name(line, "pid");
-    push_number(line, around.pid);
-    line.extend_from_slice(b"}\n");
 }

@@ -341,6 +341,37 @@ fn json_is_json_whatever_comes() {
 }
 
 #[test]
+fn logfmt_has_what_there_is_and_quotes_what_needs_it() {
+    let lines = AccessLines {
+        format: AccessFormat::Logfmt,
+        ..ALL
+    };
+    let hostile = LoggedRequest {
+        user_agent: Some(b"a=\"b\" status=500\nstatus=200"),
+        peer: None,
+        ..REQUEST
+    };
+    let text = written_as(&lines, &[REQUEST, hostile]);
+    let [first, second] = &text.lines().collect::<Vec<_>>()[..] else {
+        panic!("{text}");
+    };
+    for expected in [
+        "time=",
+        " path=\"/a b\" ",
+        " status=200 ",
+        " duration_ms=1234.567 ",
+        " request_id=id-1 ",
+    ] {
+        assert!(first.contains(expected), "{expected}: {first}");
+    }
+    let agent = " user_agent=\"a=\\\"b\\\" status=500\\nstatus=200\" ";
+    assert!(
+        second.contains(agent) && !second.contains("remote_addr"),
+        "{second}"
+    );
+}
+
+#[test]
 fn a_share_is_a_share_and_failures_are_always_there() {
     let lines = AccessLines {
         sample: ALL_OF_A_MILLION / 4,

@@ -150,7 +150,7 @@ complete -c rgun -n "__fish_rgun_needs_command" -l log-config -d 'Configure Pyth
 complete -c rgun -n "__fish_rgun_needs_command" -l log-config-json -d 'Like --log-config, but a JSON file for logging.config.dictConfig; takes precedence' -r -F
 complete -c rgun -n "__fish_rgun_needs_command" -l logger-class -d 'gunicorn\'s own, or a subclass that only sets its formats: logs are written without Python [default: gunicorn.glogging.Logger]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l access-logfile -d 'Where a line for each request goes: a file, or - for standard output; absent: nowhere' -r -F
-complete -c rgun -n "__fish_rgun_needs_command" -l access-log-format -d 'The format of those lines, as with gunicorn, or json [default: %(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"]' -r
+complete -c rgun -n "__fish_rgun_needs_command" -l access-log-format -d 'The format of those lines, as with gunicorn, or json, or logfmt [default: %(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l access-log-sample -d 'The share of requests that have a line, such as 0.1 or 10%; those with a 5xx always have [default: 1]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l access-log-exclude -d 'Paths that have no lines, such as /healthz,/static/*; may be repeated' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l request-id-header -d 'The header field that carries the id [default: X-Request-ID]' -r
