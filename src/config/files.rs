@@ -1,5 +1,6 @@
 //! Which directories are served without the app, and how.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,6 +28,13 @@ pub struct StaticMount {
     pub index: DirectoryIndex,
     /// Response headers added to, or replacing, those of rgun. Names are lower-cased.
     pub headers: Vec<(String, String)>,
+}
+
+/// For people: `/static -> /srv/static`.
+impl fmt::Display for StaticMount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} -> {}", self.prefix, self.directory.display())
+    }
 }
 
 /// Which files never change under their name.

@@ -119,6 +119,11 @@ impl WireMessage for FromWorker {
                 put_text(&mut bytes, &shortened(text, SUMMARY));
                 bytes
             }
+            Self::StaticFiles(text) => {
+                let mut bytes = vec![9];
+                put_text(&mut bytes, &shortened(text, SUMMARY));
+                bytes
+            }
         }
     }
 
@@ -140,6 +145,7 @@ impl WireMessage for FromWorker {
             6 => Self::Description(reader.text()?),
             7 => Self::CanFork,
             8 => Self::Entered(phase_of(reader.byte()?)?),
+            9 => Self::StaticFiles(reader.text()?),
             _ => return Err(Error::Malformed("unknown tag")),
         };
         reader.end(message)

@@ -52,6 +52,8 @@ pub enum FromWorker {
     Entered(Phase),
     /// The app is imported: its interface and framework, what runs it, and the Python it runs on. For people.
     Description(String),
+    /// What is served without the app, where its settings decide that: `/static -> /srv/static`, one a line.
+    StaticFiles(String),
     /// App imported, lifespan started, ready path answered. It does not accept yet.
     Ready,
     /// Answer to `Drain`: no connection will be accepted from here on.

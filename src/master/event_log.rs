@@ -1,7 +1,9 @@
 //! Writes the supervisor's reports as log lines, with the pids and texts that belong to them.
 
+mod next_step;
 mod rollouts;
 
+use self::next_step::next_step;
 use super::configuration::Misconfigured;
 use super::event_text::{
     ExitText, boot_words, delay, failures, helper_words, ms, refork_words, requests, retirement,
@@ -142,6 +144,7 @@ impl EventLog {
                     pid = pid(worker),
                     reason,
                     code,
+                    hint = next_step(traceback.as_deref()),
                     traceback,
                     "the server did not come up"
                 );
@@ -339,6 +342,7 @@ impl EventLog {
                     event = "start_failed",
                     reason,
                     code,
+                    hint = next_step(traceback.as_deref()),
                     traceback,
                     "the server did not come up"
                 );

@@ -13,6 +13,8 @@ pub struct Reporting {
     pub event_log: EventLog,
     /// Description of the app, from the newest worker.
     pub description: String,
+    /// Of the newest worker, where Django's settings decide them: `/static -> /srv/static`, one a line.
+    pub static_files: String,
     pub restart_counters: RestartCounters,
     pub note: Note,
     pub service: ServiceNotifier,
@@ -25,6 +27,7 @@ impl Reporting {
         Self {
             event_log: EventLog::default(),
             description: String::new(),
+            static_files: String::new(),
             restart_counters: RestartCounters::default(),
             note: Note::default(),
             service: ServiceNotifier::of_this_process(),

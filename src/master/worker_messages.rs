@@ -52,6 +52,10 @@ pub fn receive(shell: &mut Shell<'_>, incarnation: Incarnation, most: usize) {
                 shell.reporting.description = text;
                 continue;
             }
+            FromWorker::StaticFiles(text) => {
+                shell.reporting.static_files = text;
+                continue;
+            }
             FromWorker::StoppedAccepting => WorkerMessage::StoppedAccepting,
             FromWorker::CanFork => WorkerMessage::CanFork,
             FromWorker::Stacks { number, text } => {

@@ -273,6 +273,10 @@ fn serve(
     let settings = &context.net.settings;
     let mounts = python::static_mounts(py, scripts, settings)
         .map_err(|e| describe_failure(Phase::Settings, e))?;
+    if !settings.files.of_django.is_empty() {
+        let shown: Vec<String> = mounts.iter().map(ToString::to_string).collect();
+        context.send(&FromWorker::StaticFiles(shown.join("\n")));
+    }
     context.net.serve_files(&mounts);
     let (described, mut warmth) = match known {
         Some((description, warmth)) => (description, Some(warmth)),

@@ -40,6 +40,7 @@ def test_app_that_raises_on_import(app, launch, workers):
     server = launch("app:app", "-w", workers)
     text = fails(server, BOOT_FAILED)
     assert_one_traceback(text, "RuntimeError: no database", "in configure", "app.py")
+    assert 'hint="the app\'s own code raised this; `rgun --check-config APP` tries the boot again, without serving"' in text
     assert_the_reason_is_last(text)
 
 

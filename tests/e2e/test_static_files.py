@@ -379,8 +379,11 @@ def application(environ, start_response):
 
 
 @pytest.mark.parametrize("spec", ["config.asgi:application", "config.wsgi:application"], ids=["asgi", "wsgi"])
-def test_django_names_its_directories(launch, site, spec):
-    server = launch(spec, "--static", "django", directory=SITE, env=site)
+def test_django_names_its_directories(launch, site, spec, program, tmp_path):
+    import subprocess
+
+    control = str(tmp_path / "c.sock")
+    server = launch(spec, "--static", "django", "--control-socket", control, directory=SITE, env=site)
     server.wait_ready(timeout=30)
     server.log.wait(r"static files: STATIC_URL and STATIC_ROOT.*prefix=\"?/static")
     for name in ("admin/css/base.css", "pages/site.css"):
@@ -391,6 +394,8 @@ def test_django_names_its_directories(launch, site, spec):
         with open(manifest) as file:
             hashed = json.load(file)["paths"]["admin/css/base.css"]
         assert "immutable" in ask(server, f"/static/{hashed}").header("cache-control")
+    shown = subprocess.run([*program, "ctl", "--socket", control, "status"], capture_output=True, text=True, timeout=20)
+    assert f"static: /static -> {site['STATIC_ROOT']}\n" in shown.stdout, shown
 
 
 def test_django_that_names_none(launch, app):

@@ -37,7 +37,10 @@ pub fn of(shell: &Shell<'_>) -> Status {
         static_files: shell
             .generations
             .get(shell.supervisor.generation())
-            .map(|generation_config| mounts(&generation_config.settings.files))
+            .map(|generation_config| {
+                let reported = &shell.reporting.static_files;
+                mounts(&generation_config.settings.files, reported)
+            })
             .unwrap_or_default(),
         rollout: shell.supervisor.rollout().map(|rollout| RolloutStatus {
             generation: rollout.generation.0,
@@ -125,9 +128,12 @@ fn ms(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn mounts(files: &StaticFiles) -> Vec<String> {
-    let named = files.mounts.iter();
-    let named = named.map(|mount| format!("{} -> {}", mount.prefix, mount.directory.display()));
+/// `reported`: of a worker, which knows Django's settings.
+fn mounts(files: &StaticFiles, reported: &str) -> Vec<String> {
+    if !files.of_django.is_empty() && !reported.is_empty() {
+        return reported.lines().map(str::to_owned).collect();
+    }
+    let named = files.mounts.iter().map(ToString::to_string);
     let of_django = files.of_django.iter().map(|files| match files {
         DjangoFiles::Static => "STATIC_URL -> STATIC_ROOT of Django's settings".to_owned(),
         DjangoFiles::Media => "MEDIA_URL -> MEDIA_ROOT of Django's settings".to_owned(),

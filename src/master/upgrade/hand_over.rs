@@ -89,6 +89,7 @@ pub fn written(
         restart_counters: shell.reporting.restart_counters.clone(),
         note: shell.reporting.note.clone(),
         description: shell.reporting.description.clone(),
+        static_files: shell.reporting.static_files.clone(),
         callers: callers.to_vec(),
         then,
         header: StateHeader {

@@ -92,6 +92,8 @@ pub struct State {
     pub restart_counters: RestartCounters,
     pub note: Note,
     pub description: String,
+    #[serde(default)]
+    pub static_files: String,
     pub callers: Vec<Token>,
     pub then: Then,
 }

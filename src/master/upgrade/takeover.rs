@@ -285,6 +285,7 @@ fn restore(
     shell.reporting.restart_counters = state.restart_counters;
     shell.reporting.note = state.note;
     shell.reporting.description = state.description;
+    shell.reporting.static_files = state.static_files;
     Ok(Remaining {
         from: header.release,
         monitor: state.monitor.and_then(Pid::new),
