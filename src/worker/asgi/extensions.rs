@@ -13,7 +13,7 @@ use pyo3::types::{PyBytes, PyDict, PyInt};
 use super::message::{self, HttpMessageKind};
 use crate::http::{BodyEnd, RequestHead, ResponseError, ResponseState};
 use crate::sys::{duplicate, open_at_once, unsized_content};
-use crate::worker::exchange::{Backpressure, Exchange, SendError};
+use crate::worker::exchange::{Backpressure, Exchange, SendError, whole_file};
 
 type OwnedField = (Box<[u8]>, Box<[u8]>);
 
@@ -129,7 +129,7 @@ impl Extended {
         length: u64,
         end: BodyEnd,
     ) -> PyResult<Backpressure> {
-        let sent = exchange.send_whole_file(file, length, end, self.selective.as_deref());
+        let sent = whole_file::send(exchange, file, length, end, self.selective.as_deref());
         sent.map_err(message::error)
     }
 
@@ -216,7 +216,7 @@ fn early_hint(exchange: &Exchange, message: &Bound<'_, PyDict>) -> PyResult<Back
 }
 
 fn send_content(exchange: &Exchange, content: Vec<u8>, end: BodyEnd) -> PyResult<Backpressure> {
-    let sent = exchange.send_unsized_file(content.into(), end);
+    let sent = whole_file::send_unsized(exchange, content.into(), end);
     sent.map_err(message::error)
 }
 

@@ -1,8 +1,15 @@
-//! The end of a request's app, and its consequence for the client.
+//! How an exchange ends: with its app, or because it is refused, or because the app or another worker takes the connection over.
 
-use super::super::connection::{CloseKind, ending, refusals, steps};
-use super::Exchange;
-use crate::http::{Refusal, ResponseState};
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use bytes::Bytes;
+
+use super::handle::Exchange;
+use crate::http::{Refusal, RequestHead, ResponseState};
+use crate::ipc::Transferred;
+use crate::worker::connection::{
+    CloseKind, ConnectionMode, ending, handed, refusals, steps, transfer,
+};
 
 /// How an app ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +30,38 @@ pub enum ResponseVerdict {
 }
 
 impl Exchange {
+    /// Passes the connection itself to the app: a descriptor, and the bytes read behind the request. See
+    /// `handed::hand_over`.
+    pub fn hand_over(&self) -> Option<(OwnedFd, Bytes)> {
+        let s = &mut *self.conn.lock();
+        if !self.is_current(s) {
+            return None;
+        }
+        handed::hand_over(&self.conn, s)
+    }
+
+    /// The app has finished with the connection. False: it was not taken over, and the request is an ordinary one.
+    pub fn take_back(&self) -> bool {
+        let s = &mut *self.conn.lock();
+        let is_handed_over = s.stream.number == self.number && s.mode == ConnectionMode::HandedOver;
+        if is_handed_over {
+            handed::take_back(&self.conn, s);
+            steps::advance(&self.conn, s);
+        }
+        is_handed_over
+    }
+
+    /// Passes the connection on to another worker, before the app gets the request. See `transfer::with_body`.
+    pub fn transfer(
+        &self,
+        head: &RequestHead,
+        body: &[&[u8]],
+        give: impl FnOnce(BorrowedFd<'_>, Transferred) -> bool,
+    ) -> bool {
+        let s = &mut *self.conn.lock();
+        self.is_current(s) && transfer::with_body(&self.conn, s, head, body, give)
+    }
+
     /// The app does not get this request: the client gets an error response.
     pub fn refuse(&self, refusal: Refusal) {
         let s = &mut *self.conn.lock();

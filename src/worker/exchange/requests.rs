@@ -3,26 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use super::super::connection::{Conn, ConnectionState, RequestSink};
-use super::{Coder, Exchange};
+use super::coder::Coder;
+use super::handle::Exchange;
+use super::handler::{RequestHandler, WaitingRequest};
+use super::replying;
 use crate::http::RequestHead;
 use crate::ipc::InFlightMark;
 use crate::proxy::ForwardedRequest;
-
-/// The ASGI or the WSGI half of the worker, as the receiver of requests.
-pub trait RequestHandler: Send + Sync {
-    /// A new request. Called with the connection locked, on whatever thread made progress: it must only queue and return.
-    fn request(&self, exchange: Exchange, head: RequestHead);
-    /// Calls `pass` for each request that waits for the app and is in memory; those of which it returns true leave.
-    fn pass_on(&self, _pass: &mut dyn FnMut(&WaitingRequest<'_>) -> bool) {}
-}
-
-/// A request that was received and that the app has not got.
-pub struct WaitingRequest<'r> {
-    pub exchange: &'r Exchange,
-    pub head: &'r RequestHead,
-    /// The part of its body that was taken from its connection.
-    pub body: Vec<&'r [u8]>,
-}
 
 #[derive(Default)]
 pub struct Requests {
@@ -62,7 +49,7 @@ impl RequestSink for Arc<Requests> {
         };
         let exchange = Exchange::new(conn.clone(), s.stream.number, mark, forwarded, coder);
         match conn.net.files() {
-            Some(files) => exchange.offer(s, files, head, handler),
+            Some(files) => replying::offer(exchange, s, files, head, handler),
             None => handler.request(exchange, head),
         }
     }

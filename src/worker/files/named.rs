@@ -5,7 +5,7 @@ use parking_lot::Mutex;
 use super::Patience;
 use super::by_app::FileResponse;
 use crate::http::RequestHead;
-use crate::worker::exchange::Exchange;
+use crate::worker::exchange::{Exchange, replying};
 
 /// Kept with a request where `--sendfile-root` is set.
 pub struct NamedFile {
@@ -44,7 +44,7 @@ impl NamedFile {
     pub fn send(&self, exchange: &Exchange, patience: Patience) {
         let response = self.response.lock().take();
         if let Some(response) = response {
-            exchange.send_named(response, self.head.clone(), patience);
+            replying::send_named(exchange, response, self.head.clone(), patience);
         }
     }
 }

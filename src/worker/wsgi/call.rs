@@ -16,7 +16,7 @@ use super::scheduler::Job;
 use super::thread::Thread;
 use crate::config::SendFile;
 use crate::http::{BodyEnd, Method, RequestHead, ResponseError, ResponseState};
-use crate::worker::exchange::{Ending, ResponseVerdict, SendError};
+use crate::worker::exchange::{Ending, ResponseVerdict, SendError, whole_file};
 use crate::worker::python::{
     ForkReturn, contained, exception, in_worker, is_disconnect, leave_forked_child, logged,
     type_name,
@@ -159,7 +159,7 @@ fn send(
                     length,
                 } => {
                     let head = head.is_selective().then_some(head);
-                    exchange.send_whole_file(file, length, BodyEnd::Last, head)
+                    whole_file::send(exchange, file, length, BodyEnd::Last, head)
                 }
                 FilePart::Kernel {
                     file,
@@ -167,7 +167,7 @@ fn send(
                     length,
                 } => exchange.send_file(file, offset, length, BodyEnd::Last),
                 FilePart::Content(content) => {
-                    exchange.send_unsized_file(content.into(), BodyEnd::Last)
+                    whole_file::send_unsized(exchange, content.into(), BodyEnd::Last)
                 }
             }
         })?;

@@ -4,7 +4,7 @@ use super::reading::responses;
 use super::world::{World, answer, body};
 use crate::http::BodyEnd;
 use crate::worker::connection::{ConnectionMode, HIGH_WATER};
-use crate::worker::exchange::{Backpressure, Ending, Received, ResponseVerdict};
+use crate::worker::exchange::{Backpressure, Ending, Received, ResponseVerdict, replying};
 use crate::worker::files::{FileResponse, Patience};
 use crate::worker::transport::{ClientView, Far};
 
@@ -394,7 +394,7 @@ fn a_client_that_leaves_while_its_file_is_looked_for_is_forgotten() {
     world.settle();
     let named = [(&b"x-sendfile"[..], &b"/srv/none"[..])];
     let response = FileResponse::of(200, named.into_iter()).expect("it names a file");
-    exchange.send_named(response, head, Patience::Blocking);
+    replying::send_named(&exchange, response, head, Patience::Blocking);
     world.settle();
     assert!(client.far.is_closed());
     assert_eq!(
