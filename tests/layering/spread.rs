@@ -11,9 +11,6 @@ use crate::{module_of, rust_files};
 /// Files with `impl` blocks of one type. Implementations of traits do not count.
 const MOST_FILES: usize = 3;
 
-/// Types above it, with the number of files that they may have until their topics are apart: it only falls.
-const KNOWN_SPREAD: &[(&str, usize)] = &[("Watching", 7)];
-
 #[test]
 fn methods_of_a_type_stand_in_few_files() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -24,22 +21,12 @@ fn methods_of_a_type_stand_in_few_files() {
     let spread = spread(files);
     let mut report = String::new();
     for (name, modules) in &spread {
-        let known = KNOWN_SPREAD.iter().find(|(known, _)| known == name);
-        let most = known.map_or(MOST_FILES, |(_, most)| *most);
-        if modules.len() > most {
+        if modules.len() > MOST_FILES {
             let _ = writeln!(
                 report,
-                "`impl {name}` is in {} files, more than {most}: {}",
+                "`impl {name}` is in {} files, more than {MOST_FILES}: {}",
                 modules.len(),
                 modules.iter().cloned().collect::<Vec<_>>().join(", ")
-            );
-        }
-    }
-    for (name, _) in KNOWN_SPREAD {
-        if spread.get(*name).map_or(0, BTreeSet::len) <= MOST_FILES {
-            let _ = writeln!(
-                report,
-                "`{name}` is spread no more: remove it from the list"
             );
         }
     }

@@ -3,7 +3,9 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use super::{Accepting, AfterDrain, MasterCommand, Watching};
+use super::commands::{AfterDrain, MasterCommand};
+use super::watching::{Accepting, Watching};
+use super::{accepting, listeners, transferring};
 use crate::ipc::{DrainReason, FromWorker, ScoreboardState};
 use crate::sys::{self, Audience, wait_readable};
 use crate::worker::network::millis;
@@ -34,137 +36,141 @@ impl Grace {
     }
 }
 
-impl Watching {
-    pub(super) fn drain(&mut self, reason: DrainReason, graceful_ms: u64, after: AfterDrain) {
-        if !self.own.commands.is_listening() {
-            sys::exit_now(0);
-        }
-        // Before the main thread hears of the drain.
-        self.own.commands.set_after_drain(after);
-        self.own.net.begin_drain(match reason {
-            DrainReason::Removed => DrainReason::Replaced,
-            reason => reason,
-        });
-        let armed = self.accepting == Accepting::Armed;
-        self.disarm(Accepting::No);
-        match reason {
-            DrainReason::Shutdown => self.accept_waiting(usize::MAX),
-            // Other listeners go on, and more may come there than can be accepted.
-            DrainReason::Removed => {
-                let queue = self.own.net.settings.backlog.saturating_add(1);
-                self.accept_waiting(usize::try_from(queue).unwrap_or(usize::MAX));
-            }
-            // The kernel may have woken only this worker for a connection: no other one would accept it.
-            DrainReason::Replaced if armed => self.accept_waiting(1),
-            DrainReason::Replaced => {}
-        }
-        self.stop_accepting();
-        self.begin_grace(graceful_ms);
+/// The master has ordered it, or is gone.
+pub(super) fn drain(
+    watching: &mut Watching,
+    reason: DrainReason,
+    graceful_ms: u64,
+    after: AfterDrain,
+) {
+    if !watching.own.commands.is_listening() {
+        sys::exit_now(0);
     }
-
-    /// Another generation takes the slot, and may return it: in-flight requests finish, and connections close after
-    /// their next response. WebSockets stay.
-    pub(super) fn pause(&mut self) {
-        self.own.net.drain.close_after_answers();
-        let armed = self.accepting == Accepting::Armed;
-        self.disarm(Accepting::No);
-        if armed {
-            // As for a replaced worker.
-            self.accept_waiting(1);
+    // Before the main thread hears of the drain.
+    watching.own.commands.set_after_drain(after);
+    watching.own.net.begin_drain(match reason {
+        DrainReason::Removed => DrainReason::Replaced,
+        reason => reason,
+    });
+    let armed = watching.accepting == Accepting::Armed;
+    listeners::disarm(watching, Accepting::No);
+    match reason {
+        DrainReason::Shutdown => listeners::accept_waiting(watching, usize::MAX),
+        // Other listeners go on, and more may come there than can be accepted.
+        DrainReason::Removed => {
+            let queue = watching.own.net.settings.backlog.saturating_add(1);
+            listeners::accept_waiting(watching, usize::try_from(queue).unwrap_or(usize::MAX));
         }
-        self.own.net.intake.listeners.lock().clear();
-        self.own.net.page.set_state(ScoreboardState::Ready);
-        self.take_last_transfers();
-        // If the master is gone, the lifeline reports it.
-        drop(self.own.channel.send(&FromWorker::StoppedAccepting));
+        // The kernel may have woken only this worker for a connection: no other one would accept it.
+        DrainReason::Replaced if armed => listeners::accept_waiting(watching, 1),
+        DrainReason::Replaced => {}
     }
+    accepting::stop(watching);
+    begin_grace(watching, graceful_ms);
+}
 
-    /// Another process than the master has sent SIGTERM (or the kernel, since the master is gone), or a hook of this one. The listeners stay
-    /// open as long as the master lives: it may be about to stop all workers, and then the connections in their
-    /// queues are to be served.
-    pub(super) fn leave(&mut self) {
-        let gone = wait_readable(&[self.own.lifeline.as_fd()], Some(Duration::ZERO));
-        if gone.is_ok_and(|gone| gone.contains(&true)) {
-            return self.master_is_gone();
-        }
-        self.own.commands.set_after_drain(AfterDrain::Exit);
-        if self.deadline.is_some() {
-            return;
-        }
-        if python::is_ended_by_hook() {
-            tracing::info!(
-                "a hook ends the worker (worker.alive or worker.max_requests), draining"
-            );
-        } else {
-            tracing::info!("SIGTERM received, draining");
-        }
-        self.own.net.begin_drain(DrainReason::Replaced);
-        self.own.net.page.set_state(ScoreboardState::Draining);
-        self.disarm(Accepting::No);
-        self.take_last_transfers();
-        self.own.net.intake.listeners.lock().clear();
-        self.begin_grace(millis(self.own.net.settings.graceful_timeout));
+/// Another generation takes the slot, and may return it: in-flight requests finish, and connections close after
+/// their next response. WebSockets stay.
+pub(super) fn pause(watching: &mut Watching) {
+    watching.own.net.drain.close_after_answers();
+    let armed = watching.accepting == Accepting::Armed;
+    listeners::disarm(watching, Accepting::No);
+    if armed {
+        // As for a replaced worker.
+        listeners::accept_waiting(watching, 1);
     }
+    watching.own.net.intake.listeners.lock().clear();
+    watching.own.net.page.set_state(ScoreboardState::Ready);
+    transferring::take_last(watching);
+    // If the master is gone, the lifeline reports it.
+    drop(watching.own.channel.send(&FromWorker::StoppedAccepting));
+}
 
-    /// Nothing is accepted any more: notifies the master, and passes the command to the main thread.
-    pub(super) fn begin_grace(&mut self, graceful_ms: u64) {
-        // If the master is gone, there is no process that waits for this.
-        drop(self.own.channel.send(&FromWorker::StoppedAccepting));
-        let Grace { requests, whole } = Grace::of(graceful_ms);
-        let now = sys::monotonic_ms();
-        let end = self.end_by(now + whole);
-        self.own.commands.give(MasterCommand::Drain {
-            until: now + requests,
+/// Another process than the master has sent SIGTERM (or the kernel, since the master is gone), or a hook of this one. The listeners stay
+/// open as long as the master lives: it may be about to stop all workers, and then the connections in their
+/// queues are to be served.
+pub(super) fn leave(watching: &mut Watching) {
+    let gone = wait_readable(&[watching.own.lifeline.as_fd()], Some(Duration::ZERO));
+    if gone.is_ok_and(|gone| gone.contains(&true)) {
+        return master_is_gone(watching);
+    }
+    watching.own.commands.set_after_drain(AfterDrain::Exit);
+    if watching.deadline.is_some() {
+        return;
+    }
+    if python::is_ended_by_hook() {
+        tracing::info!("a hook ends the worker (worker.alive or worker.max_requests), draining");
+    } else {
+        tracing::info!("SIGTERM received, draining");
+    }
+    watching.own.net.begin_drain(DrainReason::Replaced);
+    watching.own.net.page.set_state(ScoreboardState::Draining);
+    listeners::disarm(watching, Accepting::No);
+    transferring::take_last(watching);
+    watching.own.net.intake.listeners.lock().clear();
+    begin_grace(watching, millis(watching.own.net.settings.graceful_timeout));
+}
+
+/// Nothing is accepted any more: notifies the master, and passes the command to the main thread.
+fn begin_grace(watching: &mut Watching, graceful_ms: u64) {
+    // If the master is gone, there is no process that waits for this.
+    drop(watching.own.channel.send(&FromWorker::StoppedAccepting));
+    let Grace { requests, whole } = Grace::of(graceful_ms);
+    let now = sys::monotonic_ms();
+    let end = end_by(watching, now + whole);
+    watching.own.commands.give(MasterCommand::Drain {
+        until: now + requests,
+        end,
+    });
+    watching.own.net.wake.wake();
+}
+
+/// The process exits then at the latest; an order never extends the time that one before it has left. Returns that time.
+fn end_by(watching: &mut Watching, deadline: u64) -> u64 {
+    let earliest = watching.deadline.map_or(deadline, |d| d.min(deadline));
+    watching.deadline = Some(earliest);
+    earliest
+}
+
+/// Running requests are cancelled.
+pub(super) fn stop_fast(watching: &mut Watching) {
+    if !watching.own.commands.is_listening() {
+        sys::exit_now(0);
+    }
+    watching.own.commands.set_after_drain(AfterDrain::Exit);
+    watching.own.net.begin_drain(DrainReason::Shutdown);
+    accepting::stop(watching);
+    let now = sys::monotonic_ms();
+    let end = end_by(watching, now + FAST_MS);
+    watching.own.commands.give(match watching.audience {
+        Audience::Everybody => MasterCommand::Fast { end },
+        // Its generation is removed, not the server stopped: requests of a preview may end.
+        Audience::Preview => MasterCommand::Drain {
+            until: now + FAST_MS * 2 / 5,
             end,
-        });
-        self.own.net.wake.wake();
-    }
+        },
+    });
+    watching.own.net.wake.wake();
+}
 
-    /// The process exits then at the latest; an order never extends the time that one before it has left. Returns that time.
-    pub(super) fn end_by(&mut self, deadline: u64) -> u64 {
-        let earliest = self.deadline.map_or(deadline, |d| d.min(deadline));
-        self.deadline = Some(earliest);
-        earliest
+/// A restarted master must be able to bind: the listeners are closed first, emptied by the first worker that
+/// does, then in-flight requests finish.
+pub(super) fn master_is_gone(watching: &mut Watching) {
+    drop(watching.epoll.remove(watching.own.lifeline.as_fd()));
+    if watching.deadline.is_some() && watching.own.listeners.is_empty() {
+        return;
     }
-
-    pub(super) fn stop_fast(&mut self) {
-        if !self.own.commands.is_listening() {
-            sys::exit_now(0);
-        }
-        self.own.commands.set_after_drain(AfterDrain::Exit);
-        self.own.net.begin_drain(DrainReason::Shutdown);
-        self.stop_accepting();
-        let now = sys::monotonic_ms();
-        let end = self.end_by(now + FAST_MS);
-        self.own.commands.give(match self.audience {
-            Audience::Everybody => MasterCommand::Fast { end },
-            // Its generation is removed, not the server stopped: requests of a preview may end.
-            Audience::Preview => MasterCommand::Drain {
-                until: now + FAST_MS * 2 / 5,
-                end,
-            },
-        });
-        self.own.net.wake.wake();
+    tracing::error!("the master is gone, shutting down");
+    if watching.accepting == Accepting::Stuck {
+        // Other workers can serve the connections in the queues.
+        accepting::stop(watching);
     }
-
-    /// A restarted master must be able to bind: the listeners are closed first, emptied by the first worker that
-    /// does, then in-flight requests finish.
-    pub(super) fn master_is_gone(&mut self) {
-        drop(self.epoll.remove(self.own.lifeline.as_fd()));
-        if self.deadline.is_some() && self.own.listeners.is_empty() {
-            return;
-        }
-        tracing::error!("the master is gone, shutting down");
-        if self.accepting == Accepting::Stuck {
-            // Other workers can serve the connections in the queues.
-            self.stop_accepting();
-        }
-        self.drain(
-            DrainReason::Shutdown,
-            millis(self.own.net.settings.graceful_timeout),
-            AfterDrain::Exit,
-        );
-    }
+    drain(
+        watching,
+        DrainReason::Shutdown,
+        millis(watching.own.net.settings.graceful_timeout),
+        AfterDrain::Exit,
+    );
 }
 
 #[cfg(test)]
