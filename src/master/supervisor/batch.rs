@@ -6,7 +6,7 @@
 
 use super::clock::PULSE;
 use super::mutation::fault;
-use super::reload_state::{Batch, Goal, Missing, Rollout, Room};
+use super::reload_state::{ALL_SLOTS, Batch, Goal, Missing, Rollout, Room};
 use super::server::Server;
 use super::worker::WorkerLife;
 use super::{AvailableMemory, ReloadFailure, Report, Slot, orders, rollout, room};
@@ -35,7 +35,7 @@ pub(super) fn boot(server: &mut Server) -> Option<u32> {
         .surge
         .filter(|_| !fault!(server.effects, IgnoreSurge));
     let wished = match rollout.goal {
-        Goal::Serve | Goal::Stage => target.min(done.saturating_add(surge.unwrap_or(u32::MAX))),
+        Goal::Serve | Goal::Stage => target.min(done.saturating_add(surge.unwrap_or(ALL_SLOTS))),
         Goal::Canary(trial) => rollout.slots_of(trial).max(done),
         Goal::Return { slots, .. } => slots.min(target),
     };
@@ -107,7 +107,7 @@ pub(super) fn take_memory(server: &mut Server, memory: Option<AvailableMemory>) 
     };
     let left = rollout.target.saturating_sub(rollout.done);
     let Some(memory) = memory.filter(|_| !ignored) else {
-        rollout.room = Room::For { slots: u32::MAX };
+        rollout.room = Room::For { slots: ALL_SLOTS };
         return;
     };
     let slots = memory.room();

@@ -6,6 +6,9 @@ use super::{
     Bounds, Generation, KeptProcesses, Moment, Plan, ReloadFailure, Slot, Token, Trial, Who,
 };
 
+/// As a number of slots: all that there are, also those that are added on the way.
+pub(super) const ALL_SLOTS: u32 = u32::MAX;
+
 /// A requested rollout that has not begun, and the clients that wait for it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct QueuedRollout {
@@ -148,9 +151,10 @@ pub(super) enum Goal {
     Stage,
     /// Some of its slots serve, and an operator or the comparison decides.
     Canary(Trial),
-    /// A generation whose workers are paused takes its first slots back from another one.
+    /// A generation whose workers are paused takes slots back from another one.
     Return {
         from: Generation,
+        /// The first ones, those that were taken from it, or `ALL_SLOTS`.
         slots: u32,
         why: ReloadFailure,
         missing: Missing,
@@ -183,6 +187,17 @@ pub(super) enum Batch {
     },
 }
 
+impl Goal {
+    /// Each slot is to run the coming generation, none is left to another one.
+    pub(super) fn is_for_all_slots(self) -> bool {
+        match self {
+            Self::Serve => true,
+            Self::Return { slots, .. } => slots == ALL_SLOTS,
+            Self::Stage | Self::Canary(_) => false,
+        }
+    }
+}
+
 impl Rollout {
     pub(super) fn is_switching(&self) -> bool {
         matches!(self.batch, Batch::Switching { .. })
@@ -197,7 +212,7 @@ impl Rollout {
     pub(super) fn awaits(&self, slot: Slot) -> bool {
         let end = match self.goal {
             Goal::Return { slots, .. } => slots,
-            Goal::Serve | Goal::Stage | Goal::Canary(_) => u32::MAX,
+            Goal::Serve | Goal::Stage | Goal::Canary(_) => ALL_SLOTS,
         };
         (self.done..end).contains(&slot.0)
     }

@@ -7,7 +7,7 @@
 //! the memory needs; if the first of them fail, the generation that serves goes on.
 
 use super::mutation::fault;
-use super::reload_state::{Goal, Missing, Previous, Rollout};
+use super::reload_state::{ALL_SLOTS, Goal, Missing, Previous, Rollout};
 use super::server::Server;
 use super::worker::{Worker, WorkerLife};
 use super::{
@@ -57,7 +57,7 @@ pub(super) fn ask(server: &mut Server, token: Token) {
     let (target, bounds) = scaling::carried_over(server, &plan);
     let goal = Goal::Return {
         from: server.generation,
-        slots: target,
+        slots: ALL_SLOTS,
         why: ReloadFailure::Discarded,
         missing,
     };

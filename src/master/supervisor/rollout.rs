@@ -2,7 +2,7 @@
 //! serve again. The steps in between are in `rollout_steps.rs`.
 
 use super::mutation::fault;
-use super::reload_state::{Batch, Goal, Missing, Reload, Replaced, Rollout, Room};
+use super::reload_state::{ALL_SLOTS, Batch, Goal, Missing, Reload, Replaced, Rollout, Room};
 use super::server::Server;
 use super::worker::WorkerLife;
 use super::{
@@ -81,7 +81,7 @@ pub(super) fn fail(server: &mut Server, why: ReloadFailure) {
     if let Goal::Return { missing, .. } = &mut rollout.goal
         && (*missing != Missing::Needed || rollout.done > 0)
     {
-        (*missing, rollout.room) = (Missing::Left, Room::For { slots: u32::MAX });
+        (*missing, rollout.room) = (Missing::Left, Room::For { slots: ALL_SLOTS });
         return;
     }
     if rollout.replaced == Replaced::Paused && rollout.done > 0 {
@@ -165,7 +165,7 @@ pub(super) fn begin_return(
         bounds,
         done: 0,
         batch: Batch::Booting,
-        room: Room::For { slots: u32::MAX },
+        room: Room::For { slots: ALL_SLOTS },
         at_once: None,
         replaced: Replaced::Drained,
         committed: false,

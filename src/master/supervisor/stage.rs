@@ -4,7 +4,7 @@
 //! rollout before the switch. So exactly the inspected generation is promoted.
 
 use super::mutation::fault;
-use super::reload_state::{Batch, Goal, Room};
+use super::reload_state::{ALL_SLOTS, Batch, Goal, Room};
 use super::server::Server;
 use super::{
     Action, Answer, ReloadFailure, Report, RolloutRefusal, ServiceState, Slot, Token, reload,
@@ -81,7 +81,7 @@ pub(super) fn go_on(server: &mut Server, goal: Goal) {
         .map(Slot)
         .all(|slot| server.occupant(slot, generation).is_some());
     match server.reload.rollout_mut() {
-        Some(rollout) if is_whole => rollout.room = Room::For { slots: u32::MAX },
+        Some(rollout) if is_whole => rollout.room = Room::For { slots: ALL_SLOTS },
         Some(_) => room::ask(server),
         None => {}
     }

@@ -150,7 +150,7 @@ pub(super) fn go_all(server: &mut Server) {
     let (generation, switched, goal) = (rollout.generation, rollout.switched(), rollout.goal);
     let goes = |w: &Worker| {
         w.who.generation == generation
-            && (w.who.slot.0 < switched || goal == Goal::Serve)
+            && (w.who.slot.0 < switched || goal.is_for_all_slots())
             && match w.life {
                 WorkerLife::Standby => true,
                 WorkerLife::Paused => matches!(goal, Goal::Return { .. }),

@@ -411,3 +411,53 @@ fn a_generation_whose_mold_has_no_app_keeps_its_workers() {
     mold_says(&mut story, 2, MoldMessage::Ready);
     assert_eq!(story.ready(2).actions, [pause(1)]);
 }
+
+#[test]
+fn a_slot_that_is_added_during_a_rollback_is_part_of_it() {
+    let mut story = reloaded_with_mold();
+    story.control(8, Command::Rollback).signal(Signal::Ttin);
+    assert_eq!(story.actions, [spawn(7, 2, 1)]);
+    // The old ones serve until all of the returning generation are ready.
+    assert_eq!(story.ready(5).ready(6).actions, []);
+    story.ready(7);
+    assert_eq!(
+        story.actions,
+        [drain(3, Replaced, 30), drain(4, Replaced, 30)]
+    );
+    story.seconds(1);
+    for n in 5..=7 {
+        assert!(story.did(&go(n)), "{:?}", story.actions);
+    }
+    assert_eq!(story.supervisor.target(), 3);
+    // The same where workers were kept, and one has ended.
+    let mut story = reloaded();
+    story.exits(1, KILLED).control(8, Command::Rollback);
+    assert_eq!(story.spawned(), [5]);
+    story.signal(Signal::Ttin);
+    assert_eq!(story.actions, [spawn(6, 2, 1)]);
+    assert_eq!(story.ready(5).actions, []);
+    story.ready(6);
+    assert_eq!(
+        story.actions,
+        [drain(3, Replaced, 30), drain(4, Replaced, 30)]
+    );
+    story.seconds(1);
+    for n in [2, 5, 6] {
+        assert!(story.did(&go(n)), "{:?}", story.actions);
+    }
+}
+
+#[test]
+fn a_slot_that_is_removed_during_a_rollback_is_not_awaited() {
+    let mut story = reloaded_with_mold();
+    story.control(8, Command::Rollback).ready(5);
+    story.signal(Signal::Ttou);
+    assert!(
+        story.did(&terminate(6)) && story.did(&drain(3, Replaced, 30)),
+        "{:?}",
+        story.actions
+    );
+    story.seconds(1);
+    assert!(story.did(&go(5)), "{:?}", story.actions);
+    assert_eq!(story.supervisor.target(), 1);
+}
