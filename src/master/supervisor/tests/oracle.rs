@@ -477,35 +477,4 @@ impl Oracle {
             None => Err(format!("{action:?}, which does not live")),
         }
     }
-
-    fn judge_kill(
-        &mut self,
-        incarnation: Incarnation,
-        why: KillReason,
-        action: &Action,
-    ) -> Result<(), Broken> {
-        let (slack, up) = (self.slack, self.up);
-        let (now, facts) = self.living(incarnation, action)?;
-        law!(!facts.killed, "{action:?} a second time");
-        facts.killed = true;
-        let who = facts.who;
-        match why {
-            KillReason::BootTimeout => {
-                let age = now.since(facts.spawned) + slack;
-                law!(
-                    facts.boots() && age >= facts.boot_timeout,
-                    "{action:?} after {age:?}"
-                );
-                law!(
-                    facts.late.is_some() || !facts.forked,
-                    "{action:?} without a look at its stacks"
-                );
-                facts.tell(now, Duration::ZERO);
-                self.note_failure(who, 3, up, false);
-            }
-            KillReason::Hung => law!(facts.hung.is_some(), "{action:?}, which is well"),
-            KillReason::Overdue => law!(facts.told.is_some(), "{action:?}, which was not told"),
-        }
-        Ok(())
-    }
 }

@@ -8,8 +8,8 @@ use super::companions::{CompanionHappening, CompanionProcesses};
 use super::helpers::{HelperHappening, HelperProcesses};
 use super::molds::{MoldHappening, MoldProcess};
 use super::oracle::{Broken, Oracle};
-use super::process::exit_code;
-use super::process::{Code, Fate, Process, killed};
+use super::process::{Code, Process};
+use super::random_plan::random_plan;
 use super::rewriting::Rewriting;
 use super::rng::Rng;
 use crate::master::supervisor::mutation::Mutation;
@@ -60,14 +60,14 @@ pub struct World {
     pub traffic: Traffic,
     /// So many processes fit into the memory.
     pub most_processes: Option<u64>,
-    agenda: BTreeMap<(Moment, u64), Happening>,
+    pub agenda: BTreeMap<(Moment, u64), Happening>,
     pub(super) processes: BTreeMap<Incarnation, Process>,
     pub(super) molds: BTreeMap<Generation, MoldProcess>,
     /// Kept while a worker has become the mold.
     pub(super) molds_before: BTreeMap<Generation, MoldProcess>,
     pub(super) companions: CompanionProcesses,
     pub(super) helpers: HelperProcesses,
-    preparing: Option<u32>,
+    pub preparing: Option<u32>,
     /// The machine was suspended until then: heartbeats are old for a moment.
     pub(super) resumed: Moment,
     pub(super) sequence: u64,
@@ -221,7 +221,7 @@ impl World {
         Ok(true)
     }
 
-    fn happen(&mut self, what: Happening) -> Result<(), Broken> {
+    pub(super) fn happen(&mut self, what: Happening) -> Result<(), Broken> {
         let alive =
             |world: &Self, who: Incarnation| world.processes.get(&who).is_some_and(|p| p.alive);
         match what {
@@ -335,258 +335,6 @@ impl World {
         }
     }
 
-    fn perform(&mut self, action: Action) {
-        match action {
-            Action::Prepare { step } => {
-                self.preparing = Some(step);
-                let after = self.rng.millis(1, 3000);
-                let code = self.rng.pick(&[0, 0, 0, 0, 0, 7]);
-                self.later(after, Happening::Prepared(step, code));
-            }
-            Action::SignalPreparation { .. } => {
-                // Some ignore the signal.
-                if let Some(step) = self.preparing.filter(|_| !self.rng.percent(30)) {
-                    let after = self.rng.millis(0, 500);
-                    self.later(after, Happening::Prepared(step, 143));
-                }
-            }
-            Action::KillPreparation => {
-                if let Some(step) = self.preparing {
-                    self.later(Duration::ZERO, Happening::Prepared(step, 137));
-                }
-            }
-            Action::StartMold { generation } => self.start_mold(generation),
-            Action::KillMold { generation } => self.kill_mold(generation),
-            Action::AdoptMold {
-                incarnation,
-                generation,
-            } => self.adopt_mold(incarnation, generation),
-            Action::EndMoldBefore { generation } => {
-                self.molds_before.remove(&generation);
-            }
-            Action::ReturnToMoldBefore { generation } => self.return_to_mold(generation),
-            Action::Forget { generation } => self.dismiss_mold(generation),
-            Action::Spawn {
-                incarnation,
-                generation,
-                ..
-            } => self.spawn(incarnation, generation),
-            Action::Send { incarnation, order } => self.order(incarnation, order),
-            Action::Terminate { incarnation } => {
-                if !self.processes[&incarnation].alive {
-                    self.take_back(incarnation);
-                } else if let Some(after) = self.processes[&incarnation].term {
-                    self.later(after, Happening::Ends(incarnation, killed(15)));
-                }
-            }
-            Action::Kill { incarnation, .. } if !self.processes[&incarnation].alive => {
-                self.take_back(incarnation);
-            }
-            Action::Kill { incarnation, .. } => {
-                let after = self.rng.millis(0, 20);
-                self.later(after, Happening::Ends(incarnation, killed(9)));
-            }
-            Action::DumpStacks { incarnation } => {
-                if let Some(after) = self.processes[&incarnation].prints_stacks {
-                    self.later(after, Happening::StacksPrinted(incarnation));
-                }
-            }
-            Action::Abort { incarnation } => match self.rng.upto(2) {
-                0 => self.later(Duration::ZERO, Happening::AbortInVain(incarnation)),
-                1 => {
-                    let after = self.rng.millis(0, 1500);
-                    self.later(after, Happening::Ends(incarnation, killed(6)));
-                }
-                _ => {}
-            },
-            Action::StartHelper { helper } => self.start_helper(helper),
-            Action::KillHelper { helper } => self.kill_helper(helper),
-            Action::StartCompanion { companion, .. } => self.start_companion(companion),
-            Action::EndCompanion { companion } => self.end_companion(companion),
-            Action::KillCompanion { companion } => self.kill_companion(companion),
-            Action::EndHelpers => {
-                if !self.rng.percent(10) {
-                    let after = self.rng.millis(0, 6000);
-                    self.later(after, Happening::HelpersEnd);
-                }
-            }
-            Action::MeasureMemory => {
-                let after = self.rng.millis(0, 20);
-                self.later(after, Happening::Measured);
-            }
-            // By `feed`.
-            Action::SampleHeartbeats | Action::SampleHelpers => {}
-            Action::SampleLoad => self.later(Duration::ZERO, Happening::LoadSeen),
-            Action::MeasureScaleRoom => {
-                let after = self.rng.millis(0, 20);
-                self.later(after, Happening::RoomSeen);
-            }
-            Action::CompareGenerations { canary, .. } => {
-                let after = self.rng.millis(0, 20);
-                self.later(after, Happening::Compared(canary));
-            }
-            Action::ReadConfig { generation } => {
-                let after = self.rng.millis(1, 500);
-                self.later(after, Happening::Config(generation));
-            }
-            Action::Exit { .. } => self.over = true,
-            Action::Lead { .. }
-            | Action::CloseListeners
-            | Action::ReopenLogs
-            | Action::Report(_)
-            | Action::Notify(_)
-            | Action::Reply { .. } => {}
-        }
-    }
-
-    fn spawn(&mut self, incarnation: Incarnation, generation: Generation) {
-        let mut process = Process::new(self.code, &mut self.rng, &self.plan);
-        process.alive = false;
-        self.processes.insert(incarnation, process);
-        if self.ask_mold(incarnation, generation) {
-            return;
-        }
-        if self.rng.percent(self.fork_fails) {
-            self.later(Duration::ZERO, Happening::NotForked(incarnation));
-            return;
-        }
-        self.begin(incarnation);
-    }
-
-    /// Begins the life of a forked worker.
-    pub(super) fn begin(&mut self, incarnation: Incarnation) {
-        let process = self.processes.get_mut(&incarnation).expect("spawned");
-        process.alive = true;
-        let (boot, fate) = (process.boot, process.fate);
-        self.kill_for_memory(incarnation);
-        self.later(
-            boot / 2,
-            Happening::Says(incarnation, WorkerMessage::Booted),
-        );
-        match fate {
-            Fate::Ready => self.later(boot, Happening::Says(incarnation, WorkerMessage::Ready)),
-            Fate::Says(phase) => {
-                self.later(
-                    boot,
-                    Happening::Says(incarnation, WorkerMessage::Failed { phase }),
-                );
-                let code = exit_code(phase);
-                // Some never manage to exit.
-                if !self.rng.percent(5) {
-                    let after = boot + self.rng.millis(0, 100);
-                    self.later(after, Happening::Ends(incarnation, Exit::Code(code)));
-                }
-            }
-            Fate::Exits(exit) => self.later(boot, Happening::Ends(incarnation, exit)),
-            Fate::Hangs => {}
-        }
-    }
-
-    fn memory(&self) -> Option<AvailableMemory> {
-        let most = self.most_processes?;
-        let free = most.saturating_sub(self.alive() as u64);
-        Some(AvailableMemory {
-            limit: most * 100,
-            free: free * 100 + 50,
-            worker: 100,
-        })
-    }
-
-    fn load(&mut self) -> Load {
-        let traffic = match self.traffic {
-            Traffic::Changing => self.rng.pick(&[Traffic::Little, Traffic::Much]),
-            traffic => traffic,
-        };
-        let (busy, waits) = match traffic {
-            Traffic::Little => (50, 0),
-            Traffic::Much | Traffic::Changing => (990, 0),
-            Traffic::TooMuch => (700, 50),
-        };
-        let mut load = Load {
-            span: Duration::from_millis(250),
-            workers: self.supervisor.target(),
-            least_busy: busy,
-            busy,
-            in_flight: 1,
-            waits: [0; WAITS],
-            waiting: 0,
-        };
-        load.waits[8] = waits;
-        load
-    }
-
-    /// The kernel kills booting workers first.
-    fn kill_for_memory(&mut self, incarnation: Incarnation) {
-        let most = self.most_processes.unwrap_or(u64::MAX);
-        if self.alive() as u64 > most {
-            let after = self.rng.millis(0, 20);
-            self.later(after, Happening::Ends(incarnation, Exit::OutOfMemory));
-        }
-    }
-
-    fn order(&mut self, incarnation: Incarnation, order: Order) {
-        let process = &self.processes[&incarnation];
-        let (acknowledge, drain, stop, life) = (
-            process.acknowledge,
-            process.drain,
-            process.stop,
-            process.life,
-        );
-        let lags = process.lags_since.is_some() && process.hung_since.is_none();
-        let hung = process.hung_since.is_some() || lags;
-        if lags && matches!(order, Order::Drain { .. } | Order::BecomeMold { .. }) {
-            let after = drain.unwrap_or_default();
-            self.later(after, Happening::OnlyLags(incarnation));
-        }
-        match order {
-            Order::Go => {
-                if let Some((after, exit)) = life {
-                    self.later(after, Happening::Ends(incarnation, exit));
-                }
-            }
-            Order::Drain { .. } => {
-                if let Some(after) = acknowledge {
-                    self.later(
-                        after,
-                        Happening::Says(incarnation, WorkerMessage::StoppedAccepting),
-                    );
-                }
-                if let Some(after) = drain.filter(|_| !hung) {
-                    self.later(after, Happening::Ends(incarnation, Exit::Code(0)));
-                }
-            }
-            Order::BecomeMold { .. } => {
-                if let Some(after) = acknowledge {
-                    self.later(
-                        after,
-                        Happening::Says(incarnation, WorkerMessage::StoppedAccepting),
-                    );
-                }
-                if let Some(after) = drain.filter(|_| !hung) {
-                    let outcome = if self.rng.percent(75) {
-                        Happening::Says(incarnation, WorkerMessage::CanFork)
-                    } else {
-                        Happening::Ends(incarnation, Exit::Code(0))
-                    };
-                    self.later(after, outcome);
-                }
-            }
-            Order::Pause => {
-                if let Some(after) = acknowledge {
-                    self.later(
-                        after,
-                        Happening::Says(incarnation, WorkerMessage::StoppedAccepting),
-                    );
-                }
-            }
-            Order::StopFast => {
-                if let Some(after) = stop.filter(|_| !hung) {
-                    self.later(after, Happening::Ends(incarnation, Exit::Code(0)));
-                }
-            }
-        }
-    }
-
     fn sample(&mut self) -> Result<(), Broken> {
         let ready: Vec<_> = self
             .supervisor
@@ -628,99 +376,6 @@ impl World {
         self.feed(Some(Event::Heartbeats(beats)))
     }
 
-    /// The whole machine is suspended.
-    pub fn suspend(&mut self, span: Duration) {
-        for process in self
-            .processes
-            .values_mut()
-            .filter(|p| p.hung_since.is_none())
-        {
-            let ticked = self.now - self.rng.millis(0, 900);
-            if ticked > self.resumed {
-                process.last_beat = process.last_beat.max(ticked);
-            }
-        }
-        self.helpers.suspend(self.now, self.resumed);
-        self.stop_master(span);
-        self.resumed = self.now;
-        let agenda = std::mem::take(&mut self.agenda);
-        self.agenda = agenda
-            .into_iter()
-            .map(|((at, n), what)| ((at + span, n), what))
-            .collect();
-    }
-
-    /// Only the master is stopped; events in that time wait for it.
-    pub fn stop_master(&mut self, span: Duration) {
-        self.now = self.now + span;
-        self.oracle.stood_still(span);
-        if let Some(trace) = &mut self.trace {
-            trace.push(format!(
-                "{:?} (the master stood still for {span:?})",
-                self.now.0
-            ));
-        }
-    }
-
-    pub fn kill_some(&mut self, exit: Exit) -> Result<(), Broken> {
-        let alive: Vec<_> = self
-            .processes
-            .iter()
-            .filter(|(_, p)| p.alive)
-            .map(|(id, _)| *id)
-            .collect();
-        if alive.is_empty() {
-            return Ok(());
-        }
-        let victim = self.rng.pick(&alive);
-        self.happen(Happening::Ends(victim, exit))
-    }
-
-    /// SIGTERM is sent to a worker directly.
-    pub fn send_away_some(&mut self) -> Result<(), Broken> {
-        let serving: Vec<_> = self
-            .oracle
-            .workers
-            .values()
-            .filter(|w| w.is_ready() && w.went)
-            .map(|w| w.who.incarnation)
-            .filter(|one| self.processes.get(one).is_some_and(|p| p.alive))
-            .collect();
-        if serving.is_empty() {
-            return Ok(());
-        }
-        let who = self.rng.pick(&serving);
-        if let Some(after) = self.processes[&who].drain {
-            self.later(after, Happening::Ends(who, Exit::Code(0)));
-        }
-        self.happen(Happening::Says(who, WorkerMessage::StoppedAccepting))
-    }
-
-    /// One of them has reached a limit of requests or memory.
-    pub fn wear_some(&mut self) {
-        let alive = self.processes.values_mut().filter(|p| p.alive);
-        let mut alive: Vec<_> = alive.collect();
-        if alive.is_empty() {
-            return;
-        }
-        let last = alive.len() as u64 - 1;
-        let chosen = usize::try_from(self.rng.upto(last)).expect("an index");
-        if self.rng.percent(50) {
-            alive[chosen].requests = 2000;
-        } else {
-            alive[chosen].memory = Some(2000);
-        }
-    }
-
-    /// Some worker serves beyond its limit, whatever the jitter.
-    pub fn is_worn(&self) -> bool {
-        let limits = &self.plan.limits;
-        self.processes.values().filter(|p| p.alive).any(|process| {
-            limits.requests.is_some() && process.requests >= 2000
-                || limits.memory.is_some() && process.memory >= Some(2000)
-        })
-    }
-
     pub fn control(&mut self, command: Command) -> Result<Token, Broken> {
         self.tokens += 1;
         let token = Token(self.tokens);
@@ -730,49 +385,5 @@ impl World {
 
     pub fn alive(&self) -> usize {
         self.processes.values().filter(|p| p.alive).count()
-    }
-}
-
-fn random_rules(rng: &mut Rng) -> Option<ScaleRules> {
-    rng.percent(25).then(|| ScaleRules {
-        most: u32::try_from(rng.between(2, 8)).expect("small"),
-        wait: Duration::from_millis(10),
-        idle: Duration::from_secs(rng.pick(&[2, 10])),
-    })
-}
-
-fn random_plan(rng: &mut Rng) -> Plan {
-    Plan {
-        workers: u32::try_from(rng.between(1, 5)).expect("small"),
-        scaling: random_rules(rng),
-        most_workers: u32::try_from(rng.between(5, 8)).expect("small"),
-        parallel_boots: u32::try_from(rng.between(1, 4)).expect("small"),
-        surge: rng.pick(&[None, None, None, Some(1), Some(2)]),
-        boot_timeout: rng.millis(5000, 10_000),
-        graceful_timeout: rng.millis(1000, 8000),
-        timeout: rng.pick(&[None, Some(3), Some(6)]).map(Duration::from_secs),
-        rollback_window: Duration::from_secs(rng.pick(&[0, 0, 20])),
-        rollback_keep: rng.pick(&[KeptProcesses::Workers, KeptProcesses::Mold]),
-        shutdown_delay: Duration::from_secs(rng.pick(&[0, 0, 2])),
-        winch: rng.pick(&[Winch::Ignored, Winch::RetiresWorkers]),
-        sources: rng.pick(&[
-            SourceWatching::Fixed,
-            SourceWatching::Fixed,
-            SourceWatching::Watched,
-        ]),
-        limits: WorkerLimits {
-            requests: rng.pick(&[None, Some(1000)]),
-            requests_jitter: 500,
-            memory: rng.pick(&[None, Some(1000)]),
-            lifetime: rng.pick(&[None, None, Some(Duration::from_secs(60))]),
-            lifetime_jitter: Duration::from_secs(30),
-        },
-        refork_after: rng.pick(&[None, Some(1500)]),
-        abort: rng.pick(&[Abort::Never, Abort::First]),
-        forked_from: rng.pick(&[ForkedFrom::Master, ForkedFrom::Mold]),
-        helpers: rng.pick(&[vec![], vec![Helper::Monitor, Helper::Watcher]]),
-        companions: vec![],
-        preparations: rng.pick(&[0, 0, 0, 1, 2]),
-        preparation_timeout: rng.pick(&[None, Some(2)]).map(Duration::from_secs),
     }
 }
