@@ -81,4 +81,4 @@ def test_error_log_to_a_file(launch, app):
     eventually(lambda: any("worker ready" in line for line in lines(app.path / "error.log")), "the log is in the file")
     server.terminate()
     assert server.wait_exit() == 0
-    assert not server.log.find("worker ready")
+    assert "worker ready" not in server.log.wait_end()

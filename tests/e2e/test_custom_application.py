@@ -78,7 +78,7 @@ def test_the_documentation_s_example(start):
     assert len(server.ready_pids()) == 2
     server.terminate()
     assert server.wait_exit() == 0
-    assert "not reached" not in server.log.text()
+    assert "not reached" not in server.log.wait_end()
 
 
 def test_hup_loads_the_program_anew(start, app):
@@ -108,7 +108,7 @@ def test_settings_that_have_no_effect_are_named_and_refused_ones_end_the_start(s
     server.wait_ready(2)
     assert server.log.text().count("worker_connections") == 1
     server = start(STANDALONE, more="'spew': True")
-    assert server.wait_exit() == 1 and "spew" in server.log.text()
+    assert server.wait_exit() == 1 and "spew" in server.log.wait_end()
 
 
 def test_under_a_profiler_it_serves_in_this_process(start):

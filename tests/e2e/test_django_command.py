@@ -140,5 +140,5 @@ def test_a_traceback_has_no_frames_of_the_server(project):
     (project.place / "config" / "wsgi.py").write_text("def broken(:\n")
     server = project("--noreload", "--skip-checks", "--interface", "wsgi", workers=0)
     assert server.wait_exit() == 3
-    text = server.log.text()
+    text = server.log.wait_end()
     assert "    def broken(:" in text and "served.py" not in text and "importlib" not in text, text

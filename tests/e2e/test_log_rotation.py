@@ -66,6 +66,7 @@ def test_a_full_disk_is_said_once_on_standard_error(launch, app):
     server.log.wait("the error log /dev/full cannot be written, lines are dropped: no space left on device")
     server.terminate()
     assert server.wait_exit() == 0
+    server.log.wait_end()
     said = server.log.find("cannot be written")
     pids = [line.split("] [")[1] for line in said]
     assert len(pids) == len(set(pids)), server.log.text()
@@ -79,4 +80,5 @@ def test_a_full_disk_below_the_access_log_is_said_once_in_the_error_log(serve, a
         server.log.wait("the access log cannot be written, lines are dropped.*no space left on device")
     server.terminate()
     assert server.wait_exit() == 0
+    server.log.wait_end()
     assert len(server.log.find("the access log cannot be written")) == 1

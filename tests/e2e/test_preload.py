@@ -151,7 +151,7 @@ def test_the_traceback_is_the_users(launch, app):
     app.write("def load():\n    raise ValueError('no such thing')\nload()\n")
     server = launch("app:app", "--preload")
     assert server.wait_exit() == BOOT_FAILED
-    text = server.log.text()
+    text = server.log.wait_end()
     assert text.count("ValueError: no such thing") == 2 and 'app.py", line 3' in text, text
     assert "<rgun" not in text and "the server did not come up" in text
 

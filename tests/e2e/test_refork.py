@@ -217,4 +217,4 @@ def test_the_option_needs_preload(launch, app):
     app.write(WSGI)
     server = launch("app:app", "--refork-after", 30)
     assert server.wait_exit() == 2
-    assert "needs --preload" in server.log.text()
+    assert "needs --preload" in server.log.wait_end()

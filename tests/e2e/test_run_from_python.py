@@ -36,7 +36,7 @@ def test_a_script_becomes_the_server(script):
     assert set(server.ready_pids()) <= set(server.children()), "the script's process is the master"
     server.terminate()
     assert server.wait_exit() == 0
-    assert not server.log.find("not reached")
+    assert "not reached" not in server.log.wait_end()
 
 
 def test_settings_have_their_names_in_a_configuration_file(python):

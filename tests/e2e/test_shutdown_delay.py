@@ -45,5 +45,5 @@ def test_a_second_term_ends_the_delay(serve):
     assert server.get("/").status == 200
     server.signal(signal.SIGTERM)
     assert server.wait_exit() == 0
-    assert not server.log.find("killing")
+    assert "killing" not in server.log.wait_end()
     assert not processes.alive(server.master)

@@ -55,7 +55,7 @@ def test_asgi_114_a_stop_closes_with_1001(serve):
             socket.expect_close(1001)
     assert server.wait_exit() == 0
     assert time.monotonic() - started < 4
-    assert len(server.log.find(r'"code": 1001')) == 10
+    assert server.log.wait_end().count('"code": 1001') == 10
 
 
 def test_asgi_114_the_closes_are_spread(serve):

@@ -49,7 +49,7 @@ def app(environ, start_response):
         assert client.get("/memory").body == b"x" * 100
     server.terminate()
     assert server.wait_exit() == 0
-    assert "content-length" not in server.log.text()
+    assert "content-length" not in server.log.wait_end()
 
 
 def test_wsgi_046_the_file_is_closed(probe):
