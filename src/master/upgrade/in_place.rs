@@ -7,14 +7,14 @@ use std::os::fd::AsRawFd;
 use super::attempt::{Attempt, Stage, Then, UpgradeAttempt};
 use super::check::{Check, CheckKind, HandedOver, STATE_VARIABLE};
 use super::hand_over::{self, OWN_EXECUTABLE, StateReader};
-use super::{answers, second};
+use super::{answers, permission, second};
 use crate::master::control::refused;
 use crate::master::generations::Generations;
 use crate::master::hang;
 use crate::master::launch::Launch;
 use crate::master::molds::hooks;
 use crate::master::shell::Shell;
-use crate::master::supervisor::{NotNow, Supervisor, Token};
+use crate::master::supervisor::{Supervisor, Token};
 use crate::observability;
 use crate::sys::{self, random, replace_program};
 
@@ -91,17 +91,10 @@ fn may_upgrade(
     supervisor: &Supervisor,
     upgrade: &UpgradeAttempt,
 ) -> Result<(), String> {
-    upgrade.is_alone()?;
-    if generations.first.reload.is_some() {
-        return Err("a server with --reload is not upgraded: start it again".to_owned());
+    match permission::check(generations, supervisor, upgrade)? {
+        None => Ok(()),
+        Some(refusal) => Err(refused(refusal)),
     }
-    let why = match supervisor.may_be_handed_over() {
-        Ok(()) => return Ok(()),
-        Err(NotNow::Starting) => "the server is starting: try again when it is up".to_owned(),
-        Err(NotNow::Stopping) => "the server is stopping".to_owned(),
-        Err(NotNow::Rollout(refusal)) => refused(refusal),
-    };
-    Err(why)
 }
 
 /// Once a turn. What has come is handled before.

@@ -10,6 +10,7 @@ mod check;
 pub mod first;
 mod hand_over;
 mod in_place;
+mod permission;
 mod restored_settings;
 pub mod second;
 mod state;

@@ -8,9 +8,9 @@ use std::fs;
 use std::os::fd::{AsRawFd, RawFd};
 use std::process::Command;
 
-use super::answers;
 use super::attempt::{OtherMaster, UpgradeAttempt};
 use super::first::{SharedListeners, VARIABLE};
+use super::{answers, permission};
 use crate::config::UpgradeMode;
 use crate::master::commands::PRIVATE;
 use crate::master::control::protocol::ControlResponse;
@@ -23,7 +23,7 @@ use crate::master::molds::hooks;
 use crate::master::reporting::Reporting;
 use crate::master::service::ServiceNotifier;
 use crate::master::shell::Shell;
-use crate::master::supervisor::{Generation, NotNow, ServiceState, Supervisor, Token};
+use crate::master::supervisor::{Generation, ServiceState, Token};
 use crate::master::workers::exit as ended;
 use crate::master::{condition, names};
 use crate::sys::command::start_beside;
@@ -36,8 +36,9 @@ pub fn is_chosen(generations: &Generations<'_>, serving: Generation) -> bool {
 }
 
 pub fn start(shell: &mut Shell<'_>, callers: &[Token]) {
-    let started = may_start(&shell.generations, &shell.supervisor, &shell.upgrade)
-        .and_then(|()| try_start(shell));
+    // It starts from the configuration, whatever is rolled out here.
+    let started = permission::check(&shell.generations, &shell.supervisor, &shell.upgrade)
+        .and_then(|_rollout| try_start(shell));
     match started {
         Ok(pid) => {
             shell.upgrade.other = OtherMaster::Second(pid);
@@ -57,23 +58,6 @@ pub fn start(shell: &mut Shell<'_>, callers: &[Token]) {
             }
         }
         Err(why) => answers::failed(&mut shell.clients.control, callers, &why),
-    }
-}
-
-fn may_start(
-    generations: &Generations<'_>,
-    supervisor: &Supervisor,
-    upgrade: &UpgradeAttempt,
-) -> Result<(), String> {
-    upgrade.is_alone()?;
-    if generations.first.reload.is_some() {
-        return Err("a server with --reload is not upgraded: start it again".to_owned());
-    }
-    match supervisor.may_be_handed_over() {
-        Err(NotNow::Starting) => Err("the server is starting: try again when it is up".to_owned()),
-        Err(NotNow::Stopping) => Err("the server is stopping".to_owned()),
-        // It starts from the configuration, whatever is rolled out here.
-        Ok(()) | Err(NotNow::Rollout(_)) => Ok(()),
     }
 }
 
