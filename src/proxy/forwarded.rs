@@ -161,14 +161,17 @@ impl Forwarded {
     fn scheme(&self, head: &RequestHead, place: usize) -> Result<Option<Scheme>, Disagreement> {
         let mut agreed = None;
         for SchemeField { name, secure } in &self.schemes {
-            let Some(entry) = x_forwarded::at(&values(head, name), place) else {
-                continue;
-            };
-            let scheme = scheme::scheme(secure, entry);
-            if agreed.is_some_and(|other| other != scheme) {
-                return Err(Disagreement);
+            // Proxies that keep what others say extend its line; another line is someone else's.
+            for line in values(head, name) {
+                let Some(entry) = x_forwarded::at(&[line], place) else {
+                    continue;
+                };
+                let scheme = scheme::scheme(secure, entry);
+                if agreed.is_some_and(|other| other != scheme) {
+                    return Err(Disagreement);
+                }
+                agreed = Some(scheme);
             }
-            agreed = Some(scheme);
         }
         Ok(agreed)
     }

@@ -73,7 +73,7 @@ pub use packets::{
 };
 pub use pid::Pid;
 pub use pipe::{pipe, pipe_from_program};
-pub use place::{DirectoryEntry, LastLink};
+pub use place::{DirectoryEntry, LastLink, read as read_guarded};
 pub use poll::{PollInterest, wait_for, wait_readable, wait_writable};
 pub use random::random;
 pub use remote::Remote;

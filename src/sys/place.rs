@@ -2,8 +2,8 @@
 //! is what root's own directories and links name.
 //!
 //! A link is followed when no other user can have chosen its target: root owns the link and the directory that it is in. Another
-//! user's link may only lead to a file or into a directory of that same user, and to nothing that a process has open
-//! (`/proc/PID/fd/7`). systemd has the same rule (`CHASE_SAFE`); the kernel's `protected_symlinks` has it for directories like
+//! user's link may only lead to a file or into a directory of that same user, and by none of the kernel's links (`/proc/PID/fd/7`,
+//! `/proc/PID/root`). systemd has the same rule (`CHASE_SAFE`); the kernel's `protected_symlinks` has it for directories like
 //! `/tmp` alone. A process without root's rights follows every link.
 
 use std::collections::VecDeque;
@@ -216,11 +216,49 @@ pub fn append(path: &Path, mode: u32) -> Result<Appended> {
     Err(failed(last))
 }
 
+/// Opens a file to read, without waiting for the writer of a FIFO: the caller checks the type of what was opened.
+///
+/// # Errors
+/// As of `append`.
+pub fn read(path: &Path) -> Result<File> {
+    let place = DirectoryEntry::find(path, LastLink::Followed)?;
+    let file = place.read()?;
+    check(&place, file.as_fd())?;
+    Ok(file)
+}
+
 fn existing(place: &DirectoryEntry, file: OwnedFd) -> Result<Appended> {
+    let ExistingFile {
+        found,
+        writers,
+        is_owners,
+    } = check(place, file.as_fd())?;
+    // An empty file has nothing in it that the new owner should not read, and the directory's owner may have put in their own.
+    let is_suspect = writers == Writers::Others && !is_owners && found.st_size > 0;
+    let ownership = if is_guarded() && is_suspect {
+        Ownership::Stays
+    } else {
+        Ownership::MayChange
+    };
+    Ok(Appended {
+        file: file.into(),
+        ownership,
+    })
+}
+
+/// A file that was there before.
+struct ExistingFile {
+    found: FileStat,
+    writers: Writers,
+    /// The owner of its directory owns it, and is not root.
+    is_owners: bool,
+}
+
+/// What was found may have been replaced before it was opened.
+fn check(place: &DirectoryEntry, file: BorrowedFd<'_>) -> Result<ExistingFile> {
     let failed = |error: Errno| Error::new("stat", place.path.display(), error);
-    let found = fstat(&file).map_err(failed)?;
+    let found = fstat(file).map_err(failed)?;
     let directory = fstat(&place.directory).map_err(failed)?;
-    // What was found may have been replaced before it was opened.
     if let Some(user) = place.chosen_by
         && ![found.st_uid, directory.st_uid].contains(&user)
     {
@@ -238,16 +276,10 @@ fn existing(place: &DirectoryEntry, file: OwnedFd) -> Result<Appended> {
         return Err(Error::new("open", place.path.display(), reason)
             .with_hint("remove it, or name a file in a directory that only root can write to"));
     }
-    // An empty file has nothing in it that the new owner should not read, and the directory's owner may have put in their own.
-    let is_suspect = writers == Writers::Others && !is_owners && found.st_size > 0;
-    let ownership = if is_guarded() && is_suspect {
-        Ownership::Stays
-    } else {
-        Ownership::MayChange
-    };
-    Ok(Appended {
-        file: file.into(),
-        ownership,
+    Ok(ExistingFile {
+        found,
+        writers,
+        is_owners,
     })
 }
 
@@ -325,15 +357,15 @@ impl<'a> Walk<'a> {
             };
             let found = fstat(&next).map_err(|error| failed(self.path, error))?;
             match kind(&found) {
-                SFlag::S_IFLNK if is_in_proc(&next) && is_last => {
-                    // What a process has open belongs to whoever the kernel says, but its name here to the process' user.
-                    return match self.chosen_by {
-                        Some(user) => Err(foreign_link(self.path, user)),
-                        None => Ok(self.place(name, true)),
-                    };
-                }
                 SFlag::S_IFLNK if is_in_proc(&next) => {
-                    // Which process `self` is, or what is open: only the kernel knows, and no other user can choose.
+                    // What a process has open, its root directory: the kernel knows where that is, in a mount namespace of that process,
+                    // where its user chooses what each name stands for.
+                    if let Some(user) = self.chosen_by {
+                        return Err(foreign_link(self.path, user));
+                    }
+                    if is_last {
+                        return Ok(self.place(name, true));
+                    }
                     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
                     self.directory =
                         openat(&self.directory, name.as_os_str(), flags, Mode::empty())

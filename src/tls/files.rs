@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::problem::{Problem, Result};
 use crate::config::TlsSettings;
-use crate::sys::open_at_once;
+use crate::sys::{Error, read_guarded};
 
 /// A chain with hundreds of certificates is a mistake, and what a worker gets is kept in memory.
 const LONGEST: u64 = 1 << 20;
@@ -139,18 +139,21 @@ fn take(rest: &mut &[u8]) -> Option<Option<FileContent>> {
 fn read(path: &Path) -> Result<FileContent> {
     let file = path.display().to_string();
     let problem = |reason: String, hint: &str| Problem::new(&file, reason, hint);
-    let unreadable = |error: std::io::Error| {
-        let hint = match error.kind() {
+    let refused = |error: Error| {
+        let hint = match error.source.kind() {
             std::io::ErrorKind::NotFound => "check the path; the file has to be there at the start",
             std::io::ErrorKind::PermissionDenied => {
                 "the user that starts rgun has to be able to read it; workers need not"
             }
             _ => "check the file",
         };
-        problem(format!("cannot be read: {error}"), hint)
+        let hint = error.hint.as_deref().unwrap_or(hint);
+        problem(format!("cannot be read: {}", error.source), hint)
     };
-    // Checks the opened file, not its name, which may become another file's meanwhile. Opening a FIFO must not block the master.
-    let opened = open_at_once(path).map_err(unreadable)?;
+    let unreadable = |error| refused(Error::new("read", &file, error));
+    // Checks the opened file, not its name, which may become another file's meanwhile. Opening a FIFO must not block the master. A key
+    // that only root may read is not given to the workers of a user who links to it.
+    let opened = read_guarded(path).map_err(refused)?;
     let found = opened.metadata().map_err(unreadable)?;
     if found.is_dir() {
         let hint = format!("name the file, as in {file}/fullchain.pem");

@@ -265,7 +265,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "tls",
         // Files are opened as the master may open them: without waiting.
-        may: &["config", "ipc", "sys::open_at_once"],
+        may: &["config", "ipc", "sys::Error", "sys::read_guarded"],
         crates: &["memchr", "ring", "rustls", "thiserror", "x509_cert"],
         never: &[
             "std::net::TcpListener",

@@ -85,13 +85,40 @@ pub(in crate::config) fn watched(path: &Path) -> ParsedValue<PathBuf> {
     }
 }
 
+/// Decoded, as apps get it: written as in a URL or plainly.
 pub(in crate::config) fn root_path(text: &str) -> ParsedValue<String> {
     if text.is_empty() {
-        Ok(String::new())
-    } else {
-        // A slash at its end would be doubled in every path.
-        url_path(text).map(|path| path.trim_end_matches('/').to_owned())
+        return Ok(String::new());
     }
+    if text.contains(['?', '#']) {
+        return Err(InvalidValue::new("is not the path of a URL").hint("write it without a query"));
+    }
+    let is_plain = text.starts_with('/') && !text.contains('%');
+    let path = if is_plain {
+        text.to_owned()
+    } else {
+        decoded(&url_path(text)?)
+            .ok_or_else(|| InvalidValue::new("has escapes that do not stand for UTF-8"))?
+    };
+    if path.contains(char::is_control) {
+        return Err(InvalidValue::new("has control characters"));
+    }
+    // A slash at its end would be doubled in every path.
+    Ok(path.trim_end_matches('/').to_owned())
+}
+
+fn decoded(path: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut parts = path.split('%');
+    bytes.extend_from_slice(parts.next()?.as_bytes());
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        // `from_str_radix` also takes a sign.
+        let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        bytes.push(u8::from_str_radix(digits, 16).ok().filter(|_| is_hex)?);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8(bytes).ok()
 }
 
 pub(in crate::config) fn host_header(text: &str) -> ParsedValue<String> {
@@ -131,6 +158,29 @@ mod tests {
         assert_eq!(environment_pair("A="), Ok(("A".to_owned(), String::new())));
         for text in ["", "A", "=b", "A=\0"] {
             assert!(environment_pair(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn root_paths_are_decoded() {
+        for (text, expected) in [
+            ("", Some("")),
+            ("/", Some("")),
+            ("/api/", Some("/api")),
+            ("/a%20b", Some("/a b")),
+            ("/a b", Some("/a b")),
+            ("/%C3%A9", Some("/é")),
+            ("/é", Some("/é")),
+            ("api", None),
+            ("/a?b", None),
+            ("/a%2", None),
+            ("/a%zz", None),
+            ("/a%+1", None),
+            ("/%ff", None),
+            ("/a%00", None),
+            ("/a\nb", None),
+        ] {
+            assert_eq!(root_path(text).ok().as_deref(), expected, "{text:?}");
         }
     }
 

@@ -92,6 +92,16 @@ fn fields_that_disagree_are_refused() {
     let plain = forwarded(&[]);
     let both = ["X-Forwarded-Proto: https", "X-Forwarded-Ssl: off"];
     assert_eq!(reported(&plain, &both), "disagreement");
+    // Two lines of one name are not one list.
+    for (first, second, is) in [
+        ("https", "http", "disagreement"),
+        ("http", "https", "disagreement"),
+        ("https", "https", "https"),
+        ("http, https", "https", "https"),
+    ] {
+        let lines = [first, second].map(|value| format!("X-Forwarded-Proto: {value}"));
+        assert_eq!(reported(&plain, &lines.each_ref().map(String::as_str)), is);
+    }
     let one = forwarded(&[("secure_scheme_headers", "X-Forwarded-Proto=https")]);
     assert_eq!(reported(&one, &both), "https");
     let own = forwarded(&[("secure_scheme_headers", "Front-End-Https=on")]);

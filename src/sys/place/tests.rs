@@ -70,7 +70,18 @@ fn another_users_link_leads_to_no_open_file() {
     let at = |name: &str| directory.path().join(name);
     let ours = File::create(at("ours")).expect("a file");
     let open = format!("/proc/{}/fd/{}", std::process::id(), ours.as_raw_fd());
-    for (name, target) in [("open", open.as_str()), ("program", "/proc/self/exe")] {
+    let root = format!(
+        "/proc/{}/root{}",
+        std::process::id(),
+        at("theirs").display()
+    );
+    File::create(at("theirs")).expect("a file");
+    chown(at("theirs"), Some(54321), Some(54321)).expect("we are root");
+    for (name, target) in [
+        ("open", open.as_str()),
+        ("root", root.as_str()),
+        ("program", "/proc/self/exe"),
+    ] {
         symlink(target, at(name)).expect("a link");
         assert!(append(&at(name), 0o644).is_ok() || name == "program");
         lchown(at(name), Some(54321), Some(54321)).expect("we are root");
@@ -96,4 +107,40 @@ fn a_draft_is_new_and_takes_its_place_at_once() {
     assert!(place.stat().expect("stat").is_some());
     place.unlink().expect("unlink");
     assert_eq!(fs::read_dir(directory.path()).expect("there").count(), 0);
+}
+
+#[test]
+fn what_root_reads_is_not_chosen_by_another_users_link() {
+    if !is_root() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let at = |name: &str| directory.path().join(name);
+    fs::write(at("roots.key"), "secret").expect("a file");
+    fs::create_dir(at("theirs")).expect("a directory");
+    fs::write(at("theirs/own.key"), "own").expect("a file");
+    symlink("../roots.key", at("theirs/site.key")).expect("a link");
+    symlink("own.key", at("theirs/current.key")).expect("a link");
+    symlink("theirs/current.key", at("roots-link")).expect("a link");
+    fs::hard_link(at("roots.key"), at("theirs/copy.key")).expect("another name");
+    for name in [
+        "theirs",
+        "theirs/own.key",
+        "theirs/site.key",
+        "theirs/current.key",
+    ] {
+        lchown(at(name), Some(54321), Some(54321)).expect("we are root");
+    }
+    for name in ["theirs/site.key", "theirs/copy.key"] {
+        let error = read(&at(name)).expect_err("it is root's");
+        assert!(error.hint.is_some(), "{error}");
+    }
+    for name in [
+        "theirs/own.key",
+        "theirs/current.key",
+        "roots-link",
+        "roots.key",
+    ] {
+        assert!(read(&at(name)).is_ok(), "{name}");
+    }
 }

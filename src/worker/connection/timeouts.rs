@@ -138,7 +138,9 @@ fn apply_to_head(conn: &Arc<Conn>, s: &mut ConnectionState, now: u64) {
 /// closed connection.
 fn is_end_over(conn: &Conn, s: &mut ConnectionState, limit: u64, now: u64) -> bool {
     s.notice_reading(now);
-    let is_read = !s.is_unsent() && s.clock.untaken == 0;
+    // The reset of a stream is sent behind its response, and harms nothing of it.
+    let is_taken = s.clock.untaken == 0 || conn.key.stream().is_some();
+    let is_read = !s.is_unsent() && is_taken;
     let limit = if is_read {
         limit
     } else {

@@ -4,7 +4,6 @@ import ast
 import builtins
 import functools
 import importlib
-import builtins
 import inspect
 import os
 import sys

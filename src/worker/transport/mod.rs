@@ -240,8 +240,7 @@ impl Transport {
         let result = match self.own() {
             Some(Wire::Plain(plain)) => plain.discard(),
             Some(Wire::Tls(tls)) => tls.discard(),
-            // It is closed instead.
-            Some(Wire::Stream(_)) => return ReadResult::End,
+            Some(Wire::Stream(stream)) => stream.discard(),
             #[cfg(test)]
             Some(Wire::Memory(near)) => near.discard(),
             None => return ReadResult::Nothing,
@@ -347,8 +346,7 @@ impl Transport {
         match self.own() {
             Some(Wire::Plain(plain)) => plain.half_close(),
             Some(Wire::Tls(tls)) => tls.half_close(),
-            // A stream's response ends it in both directions: no data of the client is lost.
-            Some(Wire::Stream(_)) => Err(io::ErrorKind::Unsupported.into()),
+            Some(Wire::Stream(stream)) => stream.half_close(),
             #[cfg(test)]
             Some(Wire::Memory(near)) => near.half_close(),
             None => Err(io::ErrorKind::NotConnected.into()),

@@ -368,6 +368,23 @@ impl StreamWire {
         }
     }
 
+    /// Completes the response. An error: nothing more can come of the request, or it is reset.
+    pub fn half_close(&mut self) -> io::Result<()> {
+        self.shut();
+        let sends_more = self.body.as_ref().is_some_and(|body| !body.is_end_stream());
+        let is_whole = matches!(self.answer, StreamResponse::Begun(_));
+        if sends_more && is_whole && !self.input_ended {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::NotConnected.into())
+        }
+    }
+
+    /// Reads on behind the response: clients take a reset that arrives while they send for an error, though RFC 9113 §8.1 allows it.
+    pub fn discard(&mut self) -> io::Result<usize> {
+        self.read(&mut BytesMut::new())
+    }
+
     /// Resets the stream after what was written, so that the client does not take an incomplete response for a complete one.
     pub fn reset(&mut self) {
         if std::mem::replace(&mut self.ended, true) {

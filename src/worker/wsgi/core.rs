@@ -12,7 +12,7 @@ use super::names::WsgiNames;
 use super::thread_pool::ThreadPool;
 use crate::worker::WorkerContext;
 use crate::worker::garbage::Garbage;
-use crate::worker::python::{Scripts, StackFormatter};
+use crate::worker::python::{Scripts, StackFormatter, latin1};
 
 pub struct WsgiCore {
     pub context: Arc<WorkerContext>,
@@ -72,7 +72,10 @@ fn template<'py>(py: Python<'py>, context: &WorkerContext) -> PyResult<Bound<'py
     ] {
         environ.set_item(key(name), "")?;
     }
-    environ.set_item(key("SCRIPT_NAME"), PyString::new(py, &settings.root_path))?;
+    environ.set_item(
+        key("SCRIPT_NAME"),
+        latin1(py, settings.root_path.as_bytes()),
+    )?;
     environ.set_item(key("SERVER_PROTOCOL"), "HTTP/1.1")?;
     let software = concat!("rgun/", env!("CARGO_PKG_VERSION"));
     environ.set_item(key("SERVER_SOFTWARE"), software)?;

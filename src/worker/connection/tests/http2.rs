@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::http2_client::{
-    DATA, END_STREAM, HEADERS, RST_STREAM, SETTINGS, connect, frame, frames, head, received,
-    request, world,
+    DATA, END_STREAM, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE, connect, frame, frames, head,
+    received, request, world,
 };
 use super::world::{Client, World, answer, body};
 use crate::http::{BodyEnd, ResponseError};
@@ -141,6 +141,60 @@ fn a_client_that_has_ended_its_side_gets_its_responses() {
     });
     world.settle();
     assert_eq!(world.net.ledger.in_flight(), 0);
+}
+
+/// Clients take a reset while they send for an error, also the one without an error that RFC 9113 §8.1 allows.
+#[test]
+fn a_response_before_the_end_of_the_request_waits_for_it() {
+    for refused in [false, true] {
+        for ends in [true, false] {
+            let limit = if refused { "10k" } else { "0" };
+            let mut world = world(&[("limit_request_body", limit)]);
+            let client = connect(&mut world);
+            let piece = frame(DATA, 0, 1, &[b'x'; 16_384]);
+            client.far.send(&request(0, 1, "POST"));
+            client.far.send(&piece);
+            world.settle();
+            let exchange = world.request();
+            if !refused {
+                exchange.start(401, None, []).expect("a client");
+                exchange.send(b"no", BodyEnd::Last).expect("a client");
+            }
+            exchange.ended(Ending::Returned);
+            world.settle();
+            let mut seen = received(&client);
+            assert!(
+                seen.iter()
+                    .any(|(kind, stream, _)| (*kind, *stream) == (HEADERS, 1))
+            );
+            for _ in 0..20 {
+                client.far.send(&piece);
+                world.pass(50);
+                seen.extend(received(&client));
+            }
+            let is_reset = |seen: &[(u8, u32, Option<u32>)]| {
+                seen.iter()
+                    .any(|(kind, stream, _)| (*kind, *stream) == (RST_STREAM, 1))
+            };
+            assert!(!is_reset(&seen), "refused {refused}");
+            let updated = seen
+                .iter()
+                .any(|(kind, stream, _)| (*kind, *stream) == (WINDOW_UPDATE, 1));
+            assert!(updated, "the client can go on");
+            if ends {
+                client.far.send(&frame(DATA, END_STREAM, 1, b""));
+                world.settle();
+            } else {
+                world.pass(2_500);
+            }
+            seen.extend(received(&client));
+            assert_eq!(is_reset(&seen), !ends, "refused {refused}");
+            // The stream is gone, and its connection serves on.
+            client.far.send(&request(END_STREAM, 3, "GET"));
+            world.settle();
+            assert_eq!(world.request().key().conn.stream(), Some(3));
+        }
+    }
 }
 
 #[test]
