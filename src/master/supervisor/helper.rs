@@ -70,14 +70,16 @@ impl Helpers {
         let Some(beside) = self.0.get_mut(&helper) else {
             return;
         };
-        let (Some(since), beat) = (beside.since, now - age) else {
+        if beside.since.is_none() {
             return;
-        };
+        }
+        let beat = now - age;
         let last = match beside.pulse {
             HelperPulse::Killed => return,
             HelperPulse::NotYet if fault!(effects, HelperOfBeforeIsJudged) => beat,
-            // It may have been sampled of the process before this one.
-            HelperPulse::NotYet => beat.max(since),
+            // How long ago says nothing yet: it may be the process before this one that was sampled, or its first heartbeat from
+            // before a time in which we did not run.
+            HelperPulse::NotYet => now,
             HelperPulse::Last(last) => last.max(beat),
         };
         let age = now.since(last);

@@ -113,6 +113,26 @@ fn suspended_machine_lets_no_helper_look_hung() {
     assert_eq!(story.event(Event::HelperBeat { helper, age }).actions, []);
 }
 
+/// It has started slowly: its only heartbeat is from just before the machine was suspended.
+#[test]
+fn suspended_machine_lets_no_helper_look_hung_that_was_not_seen_before() {
+    let mut story = Story::serving(with_helpers());
+    let helper = MONITOR;
+    story.seconds(13);
+    story.now = story.now + Duration::from_secs(40);
+    story.event(Event::Timeout);
+    let beat = |age| Event::HelperBeat {
+        helper,
+        age: Duration::from_secs(age),
+    };
+    assert_eq!(story.event(beat(40)).actions, []);
+    // If no other one follows, it hangs.
+    story.seconds(10);
+    assert_eq!(story.event(beat(50)).actions, []);
+    story.seconds(1);
+    assert!(story.event(beat(51)).did(&Action::KillHelper { helper }));
+}
+
 #[test]
 fn signals_are_served_while_the_last_hook_runs() {
     let mut story = Story::serving(with_helpers());
