@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,18 @@ def test_wsgi_020_pipelined_requests_are_not_read(probe):
         client.send(b"POST /read?all HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET /ignore HTTP/1.1\r\nHost: a\r\n\r\n")
         assert json.loads(client.response().body) == ["abc", ""]
         assert client.response().text == "ignored"
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_wsgi_020_pipelined_bodies_wait_for_nothing(another, threads):
+    """The app's thread begins the next request, and the thread of the reactor has to take its body: at once, not at its next look at the clock."""
+    server = another("--threads", threads)
+    with server.connect() as client:
+        began = time.monotonic()
+        client.send(b"POST /read?all HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" * 60)
+        for _ in range(60):
+            assert client.response().status == 200
+    assert time.monotonic() - began < 5, "a look each 250 ms would take 15 s"
 
 
 def test_wsgi_020_lines_of_a_large_body(probe):

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::body::WsgiBody;
+use super::reactor_owner::is_turning;
 use super::scheduler::Job;
 use super::thread_pool::ThreadPool;
 use crate::http::RequestHead;
@@ -13,11 +14,23 @@ use crate::worker::network::{App, Pulse};
 
 pub struct WsgiHandler(pub Arc<ThreadPool>);
 
+impl WsgiHandler {
+    /// A body has come, or a request that has one: the thread that turns the reactor, or the next one that will, takes it at once. This may
+    /// be a thread of the app, whose response has let the next request of a client begin.
+    fn attend(&self) {
+        if !is_turning() {
+            self.0.context.net.wake.wake();
+        }
+    }
+}
+
 impl RequestHandler for WsgiHandler {
     fn request(&self, exchange: Exchange, head: RequestHead) {
         let mut scheduler = self.0.scheduler.lock();
         if head.has_body() {
             scheduler.arrivals.push((exchange, head));
+            drop(scheduler);
+            self.attend();
         } else {
             scheduler.queue.push_back(Job {
                 exchange,
@@ -48,6 +61,7 @@ impl RequestHandler for WsgiHandler {
 impl App for WsgiHandler {
     fn readable(&self, key: RequestKey) {
         self.0.scheduler.lock().fed.push(key);
+        self.attend();
         self.0.wait_queue.notify();
     }
 

@@ -1,5 +1,6 @@
 //! The reactor and the uploads in progress, owned by the thread that turns the reactor.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,15 @@ use crate::worker::key::RequestKey;
 use crate::worker::reactor::{Reactor, WatchNew};
 use crate::worker::sentinel::MasterCommand;
 use crate::worker::spool::Spool;
+
+thread_local! {
+    static IS_TURNING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread turns the reactor: then what it finds in a turn is taken at the end of that turn.
+pub fn is_turning() -> bool {
+    IS_TURNING.get()
+}
 
 pub struct ReactorOwner {
     pub reactor: Reactor,
@@ -41,6 +51,7 @@ impl ReactorOwner {
             None if scheduler.lock().draining => Some(self.context.time_left()),
             timeout => timeout,
         };
+        IS_TURNING.set(true);
         if let Err(error) = self.reactor.turn(timeout) {
             tracing::error!(%error, "the reactor cannot wait");
             // Whatever the error is, it must not become a busy loop.
@@ -50,6 +61,7 @@ impl ReactorOwner {
         while let Some(command) = self.context.commands.take() {
             self.obey(scheduler, command);
         }
+        IS_TURNING.set(false);
     }
 
     fn take_bodies(&mut self, scheduler: &Mutex<Scheduler>) {
