@@ -34,5 +34,6 @@ pub use names::{KNOWN_NAMES, KnownName};
 pub use path::decode_path;
 pub use policy::{KeepAlive, Policy, UnderscorePolicy};
 pub use refusal::Refusal;
+pub use respond::check_trailer;
 pub use response::ResponseHead;
 pub use status::reason_phrase;

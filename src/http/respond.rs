@@ -10,6 +10,15 @@ use super::response::{ResponseHead, check_field, push_field};
 use super::status::{reason_phrase, status_line};
 use super::{body, chars};
 
+/// Whether a field may be a trailer of a response.
+pub fn check_trailer(name: &[u8], value: &[u8]) -> Result<(), ResponseError> {
+    check_field(name, value)?;
+    if body::is_forbidden_trailer(name) {
+        return Err(ResponseError::ForbiddenTrailer(name.into()));
+    }
+    Ok(())
+}
+
 impl Connection {
     /// Begins the head of the final response; add the fields, then `finish`. Dropped unfinished, it has no effect.
     /// `reason`: `None` for the registered phrase.
@@ -87,11 +96,8 @@ impl Connection {
             responder.out.extend_from_slice(b"0\r\n");
         }
         for (count, (name, value)) in (1..).zip(trailers) {
-            check_field(name, value)?;
+            check_trailer(name, value)?;
             responder.check_count(count)?;
-            if body::is_forbidden_trailer(name) {
-                return Err(ResponseError::ForbiddenTrailer(name.into()));
-            }
             if responder.takes_trailers() {
                 push_field(&mut responder.out, name, value);
             }

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt};
 
 use super::message::{self, HttpMessageKind};
-use crate::http::{BodyEnd, RequestHead, ResponseError, ResponseState};
+use crate::http::{BodyEnd, RequestHead, ResponseError, ResponseState, check_trailer};
 use crate::sys::{duplicate, open_at_once, unsized_content};
 use crate::worker::exchange::{Backpressure, Exchange, SendError, whole_file};
 
@@ -75,6 +75,11 @@ impl Extended {
         let headers = message::headers(message)?;
         // This may run the app's own code, which may call this again.
         let follow = message::flag(message, intern!(py, "more_trailers"))?;
+        // An event that is refused has no other effect.
+        for (name, value) in &headers {
+            check_trailer(name.as_bytes(), value.as_bytes())
+                .map_err(|error| message::error(error.into()))?;
+        }
         let mut gathered = self.gathered.lock();
         gathered.extend(
             headers

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::conn::Conn;
-use super::state::ConnectionState;
-use super::tls;
+use super::state::{CloseKind, ConnectionMode, ConnectionState};
+use super::{ending, tls};
 use crate::http::InputFault;
 use crate::worker::http2;
 use crate::worker::tls::measured;
@@ -67,9 +67,14 @@ fn read_once(conn: &Conn, s: &mut ConnectionState) -> bool {
         ReadResult::Nothing => false,
         ReadResult::Failed => {
             tls::report_failure(conn, s);
-            s.write_closed = true;
-            s.read_ended = true;
             s.http.input_failed(InputFault::Truncated);
+            if s.mode == ConnectionMode::Head && s.transport.tls_failure().is_some() {
+                // An alert tells the client why; what it still sends must not make a reset of it.
+                ending::begin_close(conn, s, CloseKind::Lingering);
+            } else {
+                s.write_closed = true;
+                s.read_ended = true;
+            }
             true
         }
     }

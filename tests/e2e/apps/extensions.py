@@ -125,6 +125,8 @@ async def app(scope, receive, send):
         await start(send, trailers=True)
         await part(send, b"x")
         note(f"forbidden: {await attempt(send, type='http.response.trailers', headers=[(b'content-length', b'5')])}")
+        await attempt(send, type="http.response.trailers", headers=[(b"x-a", b"1"), (b"x-bad", b"a\r\nb")], more_trailers=True)
+        await send({"type": "http.response.trailers", "headers": [(b"x-fine", b"1")]})
     elif path == "/trailers-missing":
         await start(send, trailers=True)
         await part(send, b"x")
