@@ -1,7 +1,9 @@
 //! Opens the preview sockets of a stage.
 
 use super::binds::Binds;
+use super::error::Error;
 use super::generations::Generations;
+use super::listeners::has_to_be_looked_up;
 use super::previews::Previews;
 use super::shell::Shell;
 use super::supervisor::{Generation, Supervisor, Token};
@@ -98,6 +100,10 @@ pub fn open(
         .iter()
         .map(|address| preview_address(address, "--bind"));
     let read = read.collect::<Result<Vec<_>, _>>()?;
+    if let Some(name) = read.iter().find(|bind| has_to_be_looked_up(&bind.endpoint)) {
+        let error = Error::NameAtReload(name.endpoint.to_string());
+        return Err(format!("{error}; write the address in numbers"));
+    }
     let settings = &generations.first;
     let binds = Binds::open_preview(&read, settings).map_err(|error| error.to_string())?;
     if let Some(identity) = &fleet.identity {

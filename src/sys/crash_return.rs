@@ -46,7 +46,7 @@ pub enum CrashEnding {
 /// While it lives, a crash or the end of its time starts the other program. A later exec ends it as its drop does.
 #[derive(Debug)]
 pub struct CrashReturn {
-    _timer: Timer,
+    timer: Option<Timer>,
     actions: Vec<(Signal, libc::sigaction)>,
     mask: SigSet,
     alternate: libc::stack_t,
@@ -114,30 +114,34 @@ impl CrashReturn {
         release(PREPARED.swap(Box::into_raw(Box::new(prepared)), AcqRel));
         let alternate = use_stack(&mut stack);
         let actions = ENDINGS.map(|signal| (signal, handle(signal)));
-        let mut all = SigSet::empty();
-        all.extend(ENDINGS);
         let mut mask = SigSet::empty();
-        sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&all), Some(&mut mask))
-            .map_err(|error| Error::new("sigprocmask", "", error))?;
-        let armed = Self {
+        let asked = sigprocmask(SigmaskHow::SIG_BLOCK, None, Some(&mut mask));
+        // From here on dropping it takes everything back.
+        let mut armed = Self {
             actions: actions.into(),
             mask,
             alternate,
             _stack: stack,
-            _timer: {
-                let expiration = Expiration::OneShot(patience.into());
-                timer
-                    .set(expiration, TimerSetTimeFlags::empty())
-                    .map_err(|error| Error::new("timer_settime", "", error))?;
-                timer
-            },
+            timer: None,
         };
+        asked.map_err(|error| Error::new("sigprocmask", "", error))?;
+        let mut all = SigSet::empty();
+        all.extend(ENDINGS);
+        sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&all), None)
+            .map_err(|error| Error::new("sigprocmask", "", error))?;
+        let expiration = Expiration::OneShot(patience.into());
+        timer
+            .set(expiration, TimerSetTimeFlags::empty())
+            .map_err(|error| Error::new("timer_settime", "", error))?;
+        armed.timer = Some(timer);
         Ok(armed)
     }
 }
 
 impl Drop for CrashReturn {
     fn drop(&mut self) {
+        // Before its signal has its default action again, which ends the process.
+        self.timer = None;
         for (signal, action) in &self.actions {
             // SAFETY: the action is the one that was there before.
             unsafe { libc::sigaction(*signal as i32, action, ptr::null_mut()) };

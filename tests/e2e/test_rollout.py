@@ -122,7 +122,7 @@ def test_a_version_that_does_not_boot_is_not_staged(app, deploy):
 def test_an_address_that_cannot_be_had_changes_nothing(app, deploy):
     server, ctl = deploy(workers=1)
     taken = f"127.0.0.1:{server.port}"
-    for address, why in ((taken, "address already in use|Address already in use"), ("fd://3", "passed in"), ("nonsense:x", "nonsense:x")):
+    for address, why in ((taken, "address already in use|Address already in use"), ("fd://3", "passed in"), ("nonsense:x", "nonsense:x"), ("name.invalid:0", "looks up no names; write the address in numbers")):
         assert re.search(why, ctl("stage", "--bind", address, code=1))
     assert ctl.status()["generation"] == 1 and ctl.status().get("rollout") is None
     path = app.path / "preview.sock"

@@ -100,6 +100,12 @@ pub fn literal(host: &str) -> Option<IpAddr> {
     bare.unwrap_or(host).parse().ok()
 }
 
+/// Where a name server that does not answer would stop this process.
+pub fn has_to_be_looked_up(endpoint: &Endpoint) -> bool {
+    matches!(endpoint, Endpoint::Tcp { host, .. }
+        if !host.is_empty() && literal(host).is_none() && host != "localhost")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

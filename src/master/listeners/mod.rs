@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 
-pub use self::choice::ListenerNumber;
-use self::choice::{ListenerChoice, ListenerChoices, ListenerSource, choose, literal};
+use self::choice::{ListenerChoice, ListenerChoices, ListenerSource, choose};
+pub use self::choice::{ListenerNumber, has_to_be_looked_up};
 pub use self::generation::{close_unwanted, gives_up, open_for, show};
 pub use self::kept::{BindsOfVersion1, ListenersState};
 use self::set::ListenerMember;
@@ -196,8 +196,7 @@ impl ServerListeners {
             Endpoint::Fd { .. } | Endpoint::FdName { .. } => {
                 Err(Error::PassedAtStart(endpoint.to_string()))
             }
-            // A name server that does not answer would stop this process.
-            Endpoint::Tcp { host, .. } if literal(host).is_none() && host != "localhost" => {
+            endpoint if has_to_be_looked_up(endpoint) => {
                 Err(Error::NameAtReload(endpoint.to_string()))
             }
             Endpoint::Tcp { port, .. } => open_own(endpoint, settings, start, WhenLocked::GoOn).map_err(|error| {

@@ -165,6 +165,7 @@ fn become_successor(shell: &Shell<'_>, attempt: &Attempt) -> String {
         Err(error) => return error.to_string(),
     };
     // Relative paths, and `current`, are meant as they were at the start.
+    let before = std::env::current_dir();
     if let Err(error) = std::env::set_current_dir(&shell.generations.start) {
         return sys::Error::new("chdir", shell.generations.start.display(), error).to_string();
     }
@@ -174,5 +175,11 @@ fn become_successor(shell: &Shell<'_>, attempt: &Attempt) -> String {
     variables.push((STATE_VARIABLE.to_owned(), state.as_raw_fd().to_string()));
     let Launch { path, words, .. } = &attempt.launch;
     let path = OsStr::new(path);
-    replace_program(path, words, &variables, &descriptors).to_string()
+    let failed = replace_program(path, words, &variables, &descriptors);
+    // This program goes on where it was.
+    let back = before.and_then(std::env::set_current_dir);
+    if let Err(error) = back {
+        tracing::warn!(%error, "the working directory is that of the start now");
+    }
+    failed.to_string()
 }

@@ -56,7 +56,7 @@ enum WayBack {
     /// It is taken where this program ends by itself.
     Open,
     /// Also where it crashes or hangs.
-    Guarded { _until_closed: CrashReturn },
+    Guarded { _until_closed: Box<CrashReturn> },
 }
 
 impl PreviousMaster {
@@ -86,7 +86,7 @@ impl PreviousMaster {
         let guard = CrashReturn::arm(&back.path, &back.words, variables, patience);
         self.way_back.replace(match guard {
             Ok(guard) => WayBack::Guarded {
-                _until_closed: guard,
+                _until_closed: Box::new(guard),
             },
             Err(_) => WayBack::Open,
         });
