@@ -108,6 +108,30 @@ def test_what_varies_is_there(serve, app):
     assert int(pid) in server.ready_pids()
 
 
+def test_a_value_of_the_environ_without_a_text(launch, app):
+    """Its line has none; the request is no 500. `str` may also change the environ that is looked at."""
+    app.write("""
+class Fails:
+    def __str__(self):
+        raise ValueError("no text")
+
+class Adds(dict):
+    def __str__(self):
+        self["environ"].update((f"more{number}", 1) for number in range(1000))
+        return "adds"
+
+def app(environ, start_response):
+    environ["fails"], environ["long"], environ["adds"] = Fails(), 10 ** 5000, Adds(environ=environ)
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+""")
+    server = launch("app:app", "--access-logfile", "access.log", "--access-logformat", "%(s)s|%({fails}e)s|%({long}e)s|%({adds}e)s")
+    server.wait_ready()
+    assert server.get("/").text == "ok"
+    # Python before 3.11 writes numbers of any length.
+    assert re.fullmatch(r"200\|-\|(-|10*)\|adds", logged(app.path / "access.log")[0])
+
+
 def test_fields_and_environ_without_wsgi(serve, app):
     """What can be had where there is no environ."""
     server = serve("hello.py", "--access-logfile", "access.log", "--access-logformat", "%({x-a}i)s %({content-type}o)s %({REQUEST_METHOD}e)s %({HTTP_X_A}e)s %({PATH_INFO}e)s %({REMOTE_ADDR}e)s")

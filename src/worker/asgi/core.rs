@@ -57,6 +57,15 @@ struct Waiters {
     send: Vec<Py<PyAny>>,
 }
 
+impl Waiters {
+    fn of(&mut self, side: Side) -> &mut Vec<Py<PyAny>> {
+        match side {
+            Side::Receive => &mut self.receive,
+            Side::Send => &mut self.send,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     Receive,
@@ -121,15 +130,16 @@ impl AsgiCore {
 
     /// Registers a future that the next event of that request resolves.
     pub fn wait(&self, py: Python<'_>, key: RequestKey, side: Side, future: Py<PyAny>) {
-        let mut waiters = self.waiters.lock();
-        let waiters = waiters.entry(key).or_default();
-        let list = match side {
-            Side::Receive => &mut waiters.receive,
-            Side::Send => &mut waiters.send,
+        let mut list = match self.waiters.lock().get_mut(&key) {
+            Some(waiters) => std::mem::take(waiters.of(side)),
+            None => Vec::new(),
         };
-        // Cancelled ones would accumulate where an app waits with a timeout repeatedly.
+        // Cancelled ones would accumulate where an app waits with a timeout repeatedly. Without the lock: this may run the app's code,
+        // which may wait again.
         list.retain(|future| !is_done(future.bind(py)));
         list.push(future);
+        let mut waiters = self.waiters.lock();
+        waiters.entry(key).or_default().of(side).append(&mut list);
     }
 
     /// Resolves the futures of one side of a request.
@@ -139,10 +149,7 @@ impl AsgiCore {
             let Some(waiters) = all.get_mut(&key) else {
                 return Ok(());
             };
-            let found = std::mem::take(match side {
-                Side::Receive => &mut waiters.receive,
-                Side::Send => &mut waiters.send,
-            });
+            let found = std::mem::take(waiters.of(side));
             if waiters.receive.is_empty() && waiters.send.is_empty() {
                 all.remove(&key);
             }

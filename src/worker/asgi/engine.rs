@@ -140,7 +140,7 @@ impl Engine {
             }
         }
         if !expired.is_empty() {
-            self.cancel(py, &expired)?;
+            self.cancel(py, &expired);
         }
         while let Some(command) = self.core.context.commands.take() {
             self.obey(py, command)?;
@@ -223,18 +223,22 @@ impl Engine {
 
     /// Rare, hence the search: tasks are not indexed by connection. One search for all, since many may have started
     /// at once.
-    fn cancel(&self, py: Python<'_>, expired: &HashSet<RequestKey>) -> PyResult<()> {
+    fn cancel(&self, py: Python<'_>, expired: &HashSet<RequestKey>) {
         for task in self.core.tasks(py) {
             let task = task.bind(py);
-            let coroutine = task.call_method0(intern!(py, "get_coro"))?;
+            // The app's task factory may make tasks of other kinds.
+            let Ok(coroutine) = task.call_method0(intern!(py, "get_coro")) else {
+                continue;
+            };
             if let Ok(run) = coroutine.cast::<Run>()
                 && expired.contains(&run.get().key())
             {
                 run.get().log_timeout(py);
-                task.call_method0(intern!(py, "cancel"))?;
+                if let Err(error) = task.call_method0(intern!(py, "cancel")) {
+                    tracing::error!(%error, "a request cannot be cancelled");
+                }
             }
         }
-        Ok(())
     }
 
     fn obey(&self, py: Python<'_>, command: MasterCommand) -> PyResult<()> {

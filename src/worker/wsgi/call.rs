@@ -146,7 +146,7 @@ fn send(
         let StartResponse {
             exchange, thread, ..
         } = response.get();
-        note(notes, response)?;
+        note(notes, response);
         iterable.py().detach(|| {
             if exchange.response_state() == ResponseState::Streaming {
                 // What `write` has sent may wait in a file.
@@ -194,7 +194,7 @@ fn send(
         }
         complete = only;
         if only {
-            note(notes, response)?;
+            note(notes, response);
         }
         put(
             response,
@@ -208,7 +208,7 @@ fn send(
     if complete {
         Ok(())
     } else {
-        note(notes, response)?;
+        note(notes, response);
         end(response)
     }
 }
@@ -221,7 +221,7 @@ fn send_all<'py>(
     length: usize,
     get: impl Fn(usize) -> PyResult<Bound<'py, PyAny>>,
 ) -> Result<(), ResponseFailure> {
-    note(notes, response)?;
+    note(notes, response);
     if length > 1
         && let Some(whole) = joined(response.py(), length, &get)?
     {
@@ -265,10 +265,9 @@ fn joined<'py>(
 }
 
 /// Called before the last byte is sent, because the request's log line is written with it.
-fn note(notes: Option<&Notes<'_, '_>>, response: &Bound<'_, StartResponse>) -> PyResult<()> {
-    match notes {
-        Some(notes) => notes.take(&response.get().exchange),
-        None => Ok(()),
+fn note(notes: Option<&Notes<'_, '_>>, response: &Bound<'_, StartResponse>) {
+    if let Some(notes) = notes {
+        notes.take(&response.get().exchange);
     }
 }
 

@@ -22,25 +22,23 @@ impl<'c, 'py> Notes<'c, 'py> {
         })
     }
 
-    /// Keys are compared case-insensitively, as with gunicorn, and values are converted by `str`.
-    pub fn take(&self, exchange: &Exchange) -> PyResult<()> {
+    /// Keys are compared case-insensitively, as with gunicorn, and values are converted by `str`. One that cannot be is left out: no
+    /// request fails by its line in the log.
+    pub fn take(&self, exchange: &Exchange) {
         let mut found = Vec::new();
-        for (key, value) in &self.environ {
-            let Ok(key) = key.cast::<PyString>() else {
+        // A copy: `str` may run the app's code, which may change the environ.
+        for item in self.environ.items() {
+            let Ok((key, value)) = item.extract::<(Bound<'_, PyString>, Bound<'_, PyAny>)>() else {
                 continue;
             };
             let key = key.to_string_lossy().to_lowercase();
-            match self.wanted {
-                None => found.extend(value.str().ok().map(|value| (key, bytes(&value)))),
-                Some(wanted) if wanted.contains(&key) => found.push((key, bytes(&value.str()?))),
-                Some(_) => {}
+            if self.wanted.is_none_or(|wanted| wanted.contains(&key))
+                && let Ok(value) = value.str()
+            {
+                let value = value.to_string_lossy().into_owned();
+                found.push((key, value.into_bytes()));
             }
         }
         exchange.note_environ(found);
-        Ok(())
     }
-}
-
-fn bytes(value: &Bound<'_, PyString>) -> Vec<u8> {
-    value.to_string_lossy().into_owned().into_bytes()
 }
