@@ -40,6 +40,11 @@ pub struct Answers {
     generations: GenerationTotals,
 }
 
+/// The response is gathered from all pages and `/proc`.
+pub fn is_costly<B>(request: &Request<B>) -> bool {
+    matches!(request.uri().path(), "/-/" | "/-/metrics" | "/metrics")
+}
+
 impl Answers {
     pub fn new(
         board: Board,

@@ -1,6 +1,6 @@
 //! The monitor's server: accepts, bounds how many clients there are and how long each may take, and ends with the master.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -16,12 +16,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::unix::pipe::Receiver;
 use tokio::task::{AbortHandle, LocalSet, spawn_local, yield_now};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::MonitorInit;
 use super::flow::{ClientFlow, MonitorStream};
 use super::listener::MonitorListener;
-use super::response::Answers;
+use super::response::{Answers, is_costly};
 use crate::ipc::Board;
 use crate::sys::{clock, stream};
 
@@ -31,6 +31,10 @@ const MOST: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(30);
 const LONGEST_HEAD: usize = 16 * 1024;
 const MOST_FIELDS: usize = 64;
+/// Connections accepted in one turn: they come before the clients, and one that opens them without end must not keep others from their turn.
+const ACCEPTED_A_TURN: usize = 16;
+/// How often one client gets what is costly to gather.
+const COSTLY_EVERY: Duration = Duration::from_millis(100);
 /// How long to wait for a free descriptor.
 const RECOVERY: Duration = Duration::from_millis(100);
 /// How often the master is shown that the loop turns.
@@ -72,6 +76,7 @@ async fn serve(post: MonitorInit) -> io::Result<()> {
     )));
     spawn_local(beat(board));
     let mut clients: VecDeque<AbortHandle> = VecDeque::new();
+    let mut accepted_now = 0;
     while let Some(accepted) = accept(&listeners, &master).await? {
         clients.retain(|client| !client.is_finished());
         match accepted {
@@ -92,9 +97,13 @@ async fn serve(post: MonitorInit) -> io::Result<()> {
             // The client has closed the connection again.
             Err(_) => {}
         }
-        // The next address is served first, and before that the existing clients.
+        // The next address is served first, and before many others the existing clients.
         listeners.rotate_left(1);
-        yield_now().await;
+        accepted_now += 1;
+        if accepted_now == ACCEPTED_A_TURN {
+            accepted_now = 0;
+            yield_now().await;
+        }
     }
     Ok(())
 }
@@ -133,13 +142,19 @@ async fn converse(connection: OwnedFd, answers: Rc<RefCell<Answers>>) {
     let Ok(stream) = MonitorStream::new(connection, Rc::clone(&flow)) else {
         return;
     };
+    let costly_from = Rc::new(Cell::new(Instant::now()));
     let service = service_fn(|request| {
         let (flow, answers) = (Rc::clone(&flow), Rc::clone(&answers));
+        let costly_from = Rc::clone(&costly_from);
         async move {
             // One response a turn, and none while the last one is unread: a client that sends requests without end delays no other
             // client and fills no memory.
             yield_now().await;
             flow.writable().await;
+            if is_costly(&request) {
+                sleep_until(costly_from.get()).await;
+                costly_from.set(Instant::now() + COSTLY_EVERY);
+            }
             Ok::<_, Infallible>(answers.borrow_mut().answer(&request))
         }
     });

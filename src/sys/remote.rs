@@ -26,8 +26,17 @@ enum RemoteKind {
     /// By its path at each send: its server may start later, and start again.
     Datagrams(UnixDatagram, PathBuf),
     Stream(RemoteStream),
-    /// As a syslog handler does: datagrams, and a stream where the socket is one.
-    Either(UnixDatagram, PathBuf, RemoteStream),
+    Either(Either),
+}
+
+/// As a syslog handler does: datagrams, and a stream where the socket is one.
+#[derive(Debug)]
+struct Either {
+    datagrams: UnixDatagram,
+    path: PathBuf,
+    stream: RemoteStream,
+    /// As it was found last, also while its server is away.
+    is_stream: bool,
 }
 
 /// Connected once the address is known.
@@ -89,12 +98,12 @@ impl Remote {
     /// # Errors
     /// When the path is too long.
     pub fn unix(path: &Path) -> Result<Remote> {
-        let stream = RemoteStream::to(Address::Path(unix_address(path)?));
-        Ok(Remote(RemoteKind::Either(
-            unbound(path)?,
-            path.to_owned(),
-            stream,
-        )))
+        Ok(Remote(RemoteKind::Either(Either {
+            datagrams: unbound(path)?,
+            path: path.to_owned(),
+            stream: RemoteStream::to(Address::Path(unix_address(path)?)),
+            is_stream: false,
+        })))
     }
 
     /// Whether each message needs a terminator, because a stream keeps no boundaries.
@@ -103,7 +112,7 @@ impl Remote {
         match &self.0 {
             RemoteKind::Udp(_) | RemoteKind::Datagrams(..) => false,
             RemoteKind::Stream(_) => true,
-            RemoteKind::Either(_, _, stream) => stream.open.is_some(),
+            RemoteKind::Either(either) => either.is_stream,
         }
     }
 
@@ -129,18 +138,7 @@ impl Remote {
             RemoteKind::Udp(udp) => udp.send(bytes),
             RemoteKind::Datagrams(socket, path) => socket.send_to(bytes, &*path),
             RemoteKind::Stream(stream) => stream.send(bytes),
-            RemoteKind::Either(socket, path, stream) => {
-                if stream.open.is_some() {
-                    return stream.send(bytes);
-                }
-                match socket.send_to(bytes, &*path) {
-                    Err(error) if error.raw_os_error() == Some(libc::EPROTOTYPE) => {
-                        stream.connect()?;
-                        Err(ErrorKind::WouldBlock.into())
-                    }
-                    sent => sent,
-                }
-            }
+            RemoteKind::Either(either) => either.send(bytes),
         }
     }
 
@@ -148,7 +146,9 @@ impl Remote {
     pub fn after_fork(&mut self) {
         match &mut self.0 {
             RemoteKind::Udp(_) | RemoteKind::Datagrams(..) => {}
-            RemoteKind::Stream(stream) | RemoteKind::Either(_, _, stream) => stream.open = None,
+            RemoteKind::Stream(stream) | RemoteKind::Either(Either { stream, .. }) => {
+                stream.open = None;
+            }
         }
     }
 }
@@ -181,6 +181,24 @@ impl Udp {
         socket.set_nonblocking(true)?;
         socket.connect(address)?;
         Ok(self.socket.insert(socket))
+    }
+}
+
+impl Either {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = if self.is_stream {
+            self.stream.send(bytes)
+        } else {
+            self.datagrams.send_to(bytes, &self.path)
+        };
+        match sent {
+            Err(error) if error.raw_os_error() == Some(libc::EPROTOTYPE) => {
+                // Its server has started again with a socket of the other kind, or for the first time.
+                self.is_stream = !self.is_stream;
+                Err(ErrorKind::WouldBlock.into())
+            }
+            sent => sent,
+        }
     }
 }
 
@@ -287,6 +305,20 @@ mod tests {
         let (mut stream, _) = server.accept().unwrap();
         stream.read_exact(&mut buffer[..3]).unwrap();
         assert_eq!(&buffer[..3], b"two");
+        // It stays a stream while its server is away, so that its records are kept.
+        drop((server, stream));
+        std::fs::remove_file(&path).unwrap();
+        for _ in 0..5 {
+            assert!(remote.send(b"three").is_err() && remote.is_stream());
+        }
+        let server = UnixDatagram::bind(&path).unwrap();
+        remote.after_fork();
+        let until = clock::monotonic() + 2 * RECONNECT_AFTER;
+        while remote.send(b"four").is_err() {
+            assert!(clock::monotonic() < until, "a server of datagrams is found");
+        }
+        assert!(!remote.is_stream());
+        assert_eq!(server.recv(&mut buffer).unwrap(), 4);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! From the bytes that a companion prints to lines of the log: cut where they are long, and only so many a second.
 
+use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,8 @@ pub const LONGEST_LINE: usize = 2048;
 const LINES_A_SECOND: u32 = 1000;
 /// More bytes than that are not even read: the companion waits, as it would for a slow terminal.
 const BYTES_A_SECOND: usize = 4 << 20;
+/// Of a program that has ended, lines that are logged in any case: they say why.
+const LAST_LINES: usize = 50;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What has come of its last line, and what it may still say in this second.
@@ -23,6 +27,8 @@ pub struct Lines {
     logged: u32,
     bytes: usize,
     dropped: u64,
+    /// The last of those.
+    last: VecDeque<String>,
 }
 
 /// What a program that goes on in this one's place is to know of them. What may still be said in this second is new.
@@ -76,7 +82,10 @@ impl Lines {
     /// How many lines were dropped, once their second is over.
     pub fn dropped(&mut self, now: Duration) -> Option<u64> {
         let over = now.saturating_sub(self.began) >= SECOND;
-        (over && self.dropped > 0).then(|| std::mem::take(&mut self.dropped))
+        (over && self.dropped > 0).then(|| {
+            self.last = VecDeque::new();
+            std::mem::take(&mut self.dropped)
+        })
     }
 
     /// Calls `log` with each line that is complete.
@@ -93,12 +102,15 @@ impl Lines {
         }
     }
 
-    /// No more bytes will come: what was begun is a line. Also how many lines were dropped.
-    pub fn end(&mut self, log: impl FnMut(&str)) -> u64 {
+    /// No more bytes will come: what was begun is a line. The last ones of those that were to be dropped are logged. Also how many were
+    /// dropped.
+    pub fn end(&mut self, mut log: impl FnMut(&str)) -> u64 {
         if !self.partial.is_empty() {
-            self.end_line(log);
+            self.end_line(&mut log);
         }
-        std::mem::take(&mut self.dropped)
+        let last = std::mem::take(&mut self.last);
+        last.iter().for_each(|line| log(line));
+        std::mem::take(&mut self.dropped).saturating_sub(last.len() as u64)
     }
 
     fn add(&mut self, bytes: &[u8]) {
@@ -115,17 +127,22 @@ impl Lines {
         if text.is_empty() {
             return;
         }
-        if self.logged >= LINES_A_SECOND {
-            self.dropped += 1;
+        let text = if cuts {
+            // A character that was cut in two would be shown as damaged.
+            Cow::Owned(format!("{}...", text.trim_end_matches('\u{fffd}')))
+        } else {
+            Cow::Borrowed(text)
+        };
+        if self.logged < LINES_A_SECOND {
+            self.logged += 1;
+            log(&text);
             return;
         }
-        self.logged += 1;
-        if cuts {
-            // A character that was cut in two would be shown as damaged.
-            log(&format!("{}...", text.trim_end_matches('\u{fffd}')));
-        } else {
-            log(text);
+        self.dropped += 1;
+        if self.last.len() == LAST_LINES {
+            self.last.pop_front();
         }
+        self.last.push_back(text.into_owned());
     }
 }
 
@@ -159,6 +176,19 @@ mod tests {
         let logged = all(&mut Lines::default(), &[b"x", long.as_bytes()]);
         assert!(logged[0].ends_with("\u{e9}...") && logged[0].len() <= LONGEST_LINE + 3);
         assert_eq!(logged[1], "next");
+    }
+
+    #[test]
+    fn the_last_lines_of_a_flood_are_logged() {
+        let mut lines = Lines::default();
+        let mut logged = Vec::new();
+        lines.push(&b"y\n".repeat(5_000), |line| logged.push(line.to_owned()));
+        assert_eq!(logged.len(), 1_000);
+        lines.push(b"why\nit ended", |line| logged.push(line.to_owned()));
+        let dropped = lines.end(|line| logged.push(line.to_owned()));
+        assert_eq!(logged.len(), 1_050);
+        assert_eq!(logged[1_048..], ["why", "it ended"]);
+        assert_eq!(dropped, 5_002 - 1_050);
     }
 
     #[test]

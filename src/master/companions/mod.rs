@@ -124,7 +124,7 @@ pub fn reaped(
     // Usually the group is empty by now: an error is no news.
     drop(kill_group(pid, SignalNumber::KILL));
     if let Some(running) = companions.running.get_mut(&companion) {
-        running.output.end(clock::monotonic());
+        running.output.end();
     }
     let end = CompanionEnd::Exited(exit(ended));
     events.push(Event::CompanionEnded { companion, end });

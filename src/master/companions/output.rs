@@ -86,10 +86,14 @@ impl CompanionOutput {
 
     /// The process is gone: its last words are in the pipe, which holds no more than `A_TURN`. Another process that has the pipe,
     /// and left the group, is not heard.
-    pub fn end(&mut self, now: Duration) {
-        self.hear(now);
-        self.pipe = None;
+    pub fn end(&mut self) {
+        let mut buffer = vec![0; A_TURN];
+        let found = self.pipe.take().map(|mut pipe| pipe.read(&mut buffer));
+        let bytes = buffer.get(..found.and_then(Result::ok).unwrap_or(0));
         let name = &self.name;
+        self.lines.push(bytes.unwrap_or_default(), |line| {
+            observability::companion_says(name, line);
+        });
         let lines = self
             .lines
             .end(|line| observability::companion_says(name, line));
