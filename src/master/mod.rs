@@ -212,28 +212,7 @@ fn govern(
         &mut shell.listening,
         serving,
     );
-    match binds::Binds::open_admin(&settings) {
-        Ok(admin) => shell.helpers.monitor.binds = admin,
-        Err(error) => {
-            shell.listening.listeners.close();
-            return Err(error);
-        }
-    }
-    if !shell.helpers.monitor.binds.listeners.is_empty() {
-        shell.helpers.companions.show()?;
-    }
-    for listener in &shell.helpers.monitor.binds.listeners {
-        tracing::info!(address = %listener, "probes and metrics");
-    }
-    let pid_path = settings.pid_file.as_deref();
-    let pid_path = pid_path.map(|path| {
-        if is_second {
-            names::of_second(path)
-        } else {
-            path.to_owned()
-        }
-    });
-    let pid_file = match pid_path.as_deref().map(PidFile::write).transpose() {
+    let pid_file = match open_rest(&mut shell, &settings, is_second) {
         Ok(pid_file) => pid_file,
         Err(error) => {
             shell.helpers.monitor.dismiss();
@@ -241,28 +220,52 @@ fn govern(
             return Err(error);
         }
     };
-    let control = if is_second {
-        control::Control::open_beside(&settings)
-    } else {
-        control::Control::open(&settings)
-    };
-    match control {
-        Ok(control) => shell.clients.control = control,
-        Err(error) => {
-            shell.helpers.monitor.dismiss();
-            shell.listening.listeners.close();
-            if let Some(pid_file) = pid_file {
-                pid_file.remove();
-            }
-            return Err(error);
-        }
-    }
     host.listening(&shell.listening.listeners.addresses(&set));
     // Memory that the start has used is not needed again, and the workers to come are copies of this process.
     crate::sys::trim();
     shell.reporting.announcement = announcement.take();
     shell.upgrade.pid_file = pid_file.as_ref().map(|file| file.path().to_owned());
     serve(shell, announcement, host)
+}
+
+/// What is opened once the server listens: for probes, its pid, and control.
+fn open_rest(
+    shell: &mut Shell<'_>,
+    settings: &Settings,
+    is_second: bool,
+) -> Result<Option<PidFile>, Error> {
+    shell.helpers.monitor.binds = binds::Binds::open_admin(settings)?;
+    if !shell.helpers.monitor.binds.listeners.is_empty() {
+        shell.helpers.companions.show()?;
+    }
+    for listener in &shell.helpers.monitor.binds.listeners {
+        tracing::info!(address = %listener, "probes and metrics");
+    }
+    let pid_path = settings.pid_file.as_deref().map(|path| {
+        if is_second {
+            names::of_second(path)
+        } else {
+            path.to_owned()
+        }
+    });
+    let pid_file = pid_path.as_deref().map(PidFile::write).transpose()?;
+    let control = if is_second {
+        control::Control::open_beside(settings)
+    } else {
+        control::Control::open(settings)
+    };
+    match control {
+        Ok(control) => {
+            shell.clients.control = control;
+            Ok(pid_file)
+        }
+        Err(error) => {
+            if let Some(pid_file) = pid_file {
+                pid_file.remove();
+            }
+            Err(error)
+        }
+    }
 }
 
 /// Until the end, in the master and in each of its children.

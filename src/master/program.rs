@@ -92,34 +92,43 @@ impl Program {
         let signals = FirstProcessSignals::open(&stops)?;
         let mut child = self.start()?;
         ends_too(Some(child.pid));
-        let answer = loop {
-            if let Some(signals) = &signals
+        let answer = self.await_answer(&mut child, signals.as_ref(), patience, until);
+        child.kill();
+        let ended = process::wait(child.pid);
+        ends_too(None);
+        ended?;
+        answer
+    }
+
+    fn await_answer(
+        &self,
+        child: &mut ProgramProcess,
+        signals: Option<&FirstProcessSignals>,
+        patience: Duration,
+        until: Duration,
+    ) -> sys::Result<Vec<u8>> {
+        let failed = |kind, text: String| {
+            let reason = io::Error::new(kind, text);
+            Err(sys::Error::new("run", self.python.display(), reason))
+        };
+        loop {
+            if let Some(signals) = signals
                 && let Some(arrival) = signals.next()?
             {
-                let reason = io::Error::new(
-                    io::ErrorKind::Interrupted,
-                    format!("{} came meanwhile", arrival.signal),
-                );
-                break Err(sys::Error::new("run", self.python.display(), reason));
+                let text = format!("{} came meanwhile", arrival.signal);
+                return failed(io::ErrorKind::Interrupted, text);
             }
             if let Some(answer) = child.read_output() {
-                break Ok(answer);
+                return Ok(answer);
             }
             let left = until.saturating_sub(clock::monotonic());
             if left.is_zero() {
-                let reason = io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    format!("it took more than {} s", patience.as_secs()),
-                );
-                break Err(sys::Error::new("run", self.python.display(), reason));
+                let text = format!("it took more than {} s", patience.as_secs());
+                return failed(io::ErrorKind::TimedOut, text);
             }
-            let watched = iter::once(child.as_fd()).chain(signals.as_ref().map(AsFd::as_fd));
+            let watched = iter::once(child.as_fd()).chain(signals.map(AsFd::as_fd));
             wait_readable(&watched.collect::<Vec<_>>(), Some(left))?;
-        };
-        child.kill();
-        process::wait(child.pid)?;
-        ends_too(None);
-        answer
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::execve;
 
 use super::{Error, restore_descriptor_limit};
@@ -15,16 +16,21 @@ use super::{Error, restore_descriptor_limit};
 /// everything else is close-on-exec. Signals that are blocked stay blocked, and those that have come wait for it.
 ///
 /// # Errors
-/// It only returns with one. Then everything is as it was, but for the limit of descriptors, which is again that of the start.
+/// It only returns with one. Then everything is as it was.
 pub fn replace_program(
     path: &OsStr,
     words: &[OsString],
     variables: &[(String, String)],
     kept: &[RawFd],
 ) -> Error {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE);
     match try_replace(path, words, variables, kept) {
         Ok(never) => match never {},
         Err(error) => {
+            if let Ok((soft, hard)) = limit {
+                // The new program was to begin with that of the start.
+                let _ = setrlimit(Resource::RLIMIT_NOFILE, soft, hard);
+            }
             for fd in kept {
                 let _ = mark(*fd, FdFlag::FD_CLOEXEC);
             }

@@ -27,7 +27,7 @@ use crate::master::supervisor::{Generation, ServiceState, Token};
 use crate::master::workers::exit as ended;
 use crate::master::{condition, names};
 use crate::sys::command::start_beside;
-use crate::sys::process::{ProcessExit, is_alive};
+use crate::sys::process::ProcessExit;
 use crate::sys::{MemFile, Pid, set_title};
 
 /// Whether the settings of the generation that serves say so.
@@ -139,7 +139,8 @@ pub fn look_for_first_master(shell: &mut Shell<'_>) {
     let OtherMaster::First(first) = shell.upgrade.other else {
         return;
     };
-    if is_alive(first) {
+    // Its number may be another process' by now: it is the parent for as long as it lives.
+    if Pid::parent() == Some(first) {
         return;
     }
     shell.upgrade.other = OtherMaster::None;
