@@ -4,6 +4,7 @@ import os
 import stat
 import pwd
 import signal
+import subprocess
 
 import pytest
 from harness.waiting import eventually
@@ -49,17 +50,23 @@ def refused(server):
     assert f"made by user {NOBODY.pw_uid}, leads to what is not that user's" in server.log.wait_end()
 
 
-def test_links_at_every_name_that_a_pid_file_could_be_drafted_at(launch, app, theirs, victim):
-    app.copy("hello.py")
-    last = int(open("/proc/sys/kernel/ns_last_pid").read())
-    for number in range(last, last + 3000):
-        link(theirs / f"rgun.pid.{number}", victim)
-    server = launch("app:app", "--pid", theirs / "rgun.pid")
-    server.wait_ready()
-    assert (theirs / "rgun.pid").read_text() == f"{server.master}\n"
-    server.terminate()
-    assert server.wait_exit() == 0
-    assert not (theirs / "rgun.pid").exists()
+@pytest.mark.parametrize("way", ["fd/7", "root"])
+def test_a_link_into_a_process(launch, app, theirs, victim, way):
+    """Its directory in /proc belongs to the user of the process, whoever owns the file."""
+    victim.chmod(0o644)
+    holder = subprocess.Popen(["sh", "-c", 'exec 7<"$1"; echo; read x', "sh", str(victim)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, user=NOBODY.pw_uid, group=NOBODY.pw_gid, extra_groups=[])
+    try:
+        assert holder.stdout.readline() == b"\n"
+        end = way if way != "root" else f"root{theirs}/own.log"
+        own = theirs / "own.log"
+        own.touch()
+        give(own)
+        log = link(theirs / "error.log", f"/proc/{holder.pid}/{end}")
+        app.write("raise ValueError('a line of the app')\n")
+        refused(launch("app:app", "--error-logfile", log))
+    finally:
+        holder.communicate(b"\n")
+        victim.chmod(0o600)
 
 
 def test_a_fifo_in_the_place_of_the_pid_file_is_neither_read_nor_replaced(launch, app, theirs):

@@ -212,7 +212,7 @@ def tell(request):
         elif name in known and name not in theirs and not _is_for_us(name, value, read):
             continue
         elif name in known:
-            settings[name] = _sent(name, _logging(value, location) if name == "logconfig_dict" else _plain(name, value))
+            settings[name] = _logging(value, location) if name == "logconfig_dict" else _plain(name, value)
         elif read is not None and name not in read and _looks_like_a_setting(name, value, known):
             unknown.append(name)
     if location is not None and "logger_class" not in settings and request.get("logger_class") is None:
@@ -244,6 +244,8 @@ def tell(request):
                 raise Wrong("logger_class %s: %s" % (logger, error)) from None
             if isinstance(found, type):
                 settings["logger_class"] = _logger_facts(found)
+    for name, value in settings.items():
+        _check_sent(name, value)
     after = dict(os.environ)
     changed = {name: value for name, value in after.items() if environment.get(name) != value}
     added = [entry for entry in sys.path if isinstance(entry, str) and entry not in path and entry != directory]
@@ -268,16 +270,15 @@ def _escaped(text):
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _sent(name, value):
-    """The value, if it can be passed on as JSON."""
+def _check_sent(name, value):
+    """Raises Wrong for what JSON does not have."""
     if isinstance(value, str) and not _is_utf8(value):
         raise Wrong("%s: %s is not UTF-8" % (name, ascii(value)))
     if isinstance(value, (int, float)) and not abs(value) < 2**63:
         shown = repr(value) if isinstance(value, float) else "that number"
         raise Wrong("%s: %s is beyond any that the server can use" % (name, shown))
-    for part in [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ():
-        _sent(name, part)
-    return value
+    for part in [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ():
+        _check_sent(name, part)
 
 
 def _is_for_us(name, value, read):
