@@ -134,6 +134,7 @@ def test_missing_module(app, launch):
     text = fails(launch("nowhere:app"), BOOT_FAILED)
     assert "nowhere" in text and "hint:" in text
     assert "Traceback" not in text, f"the user's code did not fail, so there is no traceback of it:\n{text}"
+    assert "the app's own code" not in text
 
 
 def test_module_that_imports_a_missing_module(app, launch):

@@ -1,8 +1,9 @@
 //! The next step after an app's own error at the first boot, by the kind of its exception.
 
-/// `traceback`: of the app; its last line names the exception.
+/// `traceback`: of the app; its last line names the exception. An error of the server's own, as that there is no such app, has its
+/// hint in that place.
 pub fn next_step(traceback: Option<&str>) -> Option<&'static str> {
-    let traceback = traceback?;
+    let traceback = traceback.filter(|text| !text.starts_with("hint: "))?;
     let last = traceback.lines().rfind(|line| !line.trim().is_empty())?;
     let exception = last.split(':').next()?;
     let class = exception.rsplit('.').next()?;
@@ -52,6 +53,7 @@ mod tests {
             ),
             ("RuntimeError", Some("the app's own code")),
             ("SyntaxError: invalid syntax", None),
+            ("hint: looked in /srv/app and sys.path; see --chdir", None),
             ("\n", None),
         ] {
             let found = next_step(Some(traceback));

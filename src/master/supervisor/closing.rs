@@ -1,4 +1,4 @@
-//! The end of the master: clients are told, listeners closed; when no worker is left, the last hook is called, the helpers end, and it exits.
+//! The end of the master: clients are answered, listeners closed; when no worker is left, the last hook is called, the helpers end, and it exits.
 
 use std::time::Duration;
 

@@ -196,7 +196,7 @@ pub(super) fn give_up_first_boot(server: &mut Server, code: u8) {
     stop_at_once(server, patience, code);
 }
 
-/// No worker is left: those that were not told yet have nothing to wait for.
+/// No worker is left: companions that were not ordered to end yet have nothing to wait for.
 fn await_companions(server: &mut Server) {
     if matches!(server.phase, MasterPhase::Delayed { .. }) {
         begin_drain(server);

@@ -1,4 +1,4 @@
-//! What the clients of the control socket and the log are told of an upgrade.
+//! Messages about an upgrade, to the clients of the control socket and the log.
 
 use crate::master::control::Control;
 use crate::master::control::protocol::ControlResponse;

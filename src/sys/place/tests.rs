@@ -1,3 +1,5 @@
+//! Links and files of another user on the way to a file that root opens.
+
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{chown, lchown, symlink};
